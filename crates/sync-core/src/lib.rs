@@ -1,1 +1,31 @@
 #![doc = include_str!("../README.md")]
+
+pub mod batch;
+pub mod capabilities;
+pub mod clock;
+pub mod column;
+pub mod decimal;
+pub mod error;
+pub mod finding;
+pub mod id;
+pub mod plan;
+pub mod receipt;
+mod sink;
+mod source;
+pub mod stream;
+pub mod totals;
+pub mod window;
+
+pub use batch::{Batch, BatchPlace, Operation, RecordKey, SourceBatch, UnreadableRecord};
+pub use capabilities::Capabilities;
+pub use decimal::Decimal;
+pub use error::{Error, ErrorKind, Phase, Result, Retry};
+pub use finding::{Finding, Severity};
+pub use id::{BatchId, Digest, RecordId, RunId};
+pub use plan::{SchemaChange, SchemaPlan};
+pub use receipt::{Durability, FlushReceipt, Landed, Receipt, Rejection};
+pub use sink::Sink;
+pub use source::{ReadRequest, Selection, Source};
+pub use stream::{DeleteDetection, DeleteMode, StreamDescriptor, StreamName};
+pub use totals::{ControlTotals, TotalsQuery};
+pub use window::{Checkpoint, Cursor, OpenWindow, Window};

@@ -1,0 +1,46 @@
+//! Where records go.
+
+use std::fmt::Debug;
+
+use async_trait::async_trait;
+
+use crate::batch::Batch;
+use crate::capabilities::Capabilities;
+use crate::error::Result;
+use crate::finding::Finding;
+use crate::id::BatchId;
+use crate::plan::SchemaPlan;
+use crate::receipt::{FlushReceipt, Landed, Receipt};
+use crate::stream::{StreamDescriptor, StreamName};
+use crate::totals::{ControlTotals, TotalsQuery};
+
+/// A destination.
+#[async_trait]
+pub trait Sink: Debug + Send + Sync {
+    /// What tells this sink from others of a pipeline, such as `sqlite`.
+    fn name(&self) -> &str;
+
+    /// Limits and guarantees.
+    fn capabilities(&self) -> Capabilities;
+
+    /// What a person must know before a run: permissions, space, versions.
+    async fn check(&self) -> Result<Vec<Finding>>;
+
+    /// What must change before this stream can be written. Changes nothing.
+    async fn plan(&self, stream: &StreamDescriptor) -> Result<SchemaPlan>;
+
+    /// Carries out a plan. Doing so twice has the same effect as once.
+    async fn prepare(&self, plan: &SchemaPlan) -> Result<()>;
+
+    /// Writes a batch. The same batch id twice has the same effect as once.
+    async fn write(&self, batch: &Batch) -> Result<Receipt>;
+
+    /// Makes all that was written of a stream durable, then lets readers see it.
+    async fn flush(&self, stream: &StreamName) -> Result<FlushReceipt>;
+
+    /// Whether a batch is there: asked after a crash.
+    async fn lookup(&self, batch: &BatchId) -> Result<Landed>;
+
+    /// Counts and sums of the live rows, where the destination can tell them.
+    async fn control_totals(&self, query: &TotalsQuery) -> Result<Option<ControlTotals>>;
+}

@@ -1,0 +1,92 @@
+//! Where records come from.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use futures_util::stream::BoxStream;
+use time::OffsetDateTime;
+
+use crate::batch::SourceBatch;
+use crate::error::Result;
+use crate::finding::Finding;
+use crate::stream::{StreamDescriptor, StreamName};
+use crate::totals::{ControlTotals, TotalsQuery};
+use crate::window::{Cursor, Window};
+
+/// What to read of a stream.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct ReadRequest {
+    /// The stream.
+    pub stream: Arc<StreamDescriptor>,
+    /// Which records, and how much of them.
+    pub selection: Selection,
+}
+
+/// Which records to read, and how much of them.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Selection {
+    /// The records that were last modified inside the window, and those that never say when they
+    /// were. All records where the stream has no modified column.
+    Changes {
+        /// The window.
+        window: Window,
+        /// Leaves out what stands up to here in the source's order.
+        after: Option<Cursor>,
+    },
+    /// The key columns of all live records.
+    Keys,
+}
+
+impl ReadRequest {
+    /// Reads what changed in a window, behind a cursor.
+    pub fn changes(stream: Arc<StreamDescriptor>, window: Window, after: Option<Cursor>) -> Self {
+        Self {
+            stream,
+            selection: Selection::Changes { window, after },
+        }
+    }
+
+    /// Lists the keys of all live records.
+    pub fn keys(stream: Arc<StreamDescriptor>) -> Self {
+        Self {
+            stream,
+            selection: Selection::Keys,
+        }
+    }
+}
+
+/// A system of record.
+#[async_trait]
+pub trait Source: Debug + Send + Sync {
+    /// What kind of system this is, such as `intacct`.
+    fn name(&self) -> &str;
+
+    /// Whose books these are. Part of every record's id.
+    fn company(&self) -> &str;
+
+    /// The source's own time: windows are cut by it, not by the clock of this machine.
+    async fn now(&self) -> Result<OffsetDateTime>;
+
+    /// What a person must know before a run: permissions, clock, quota.
+    async fn check(&self) -> Result<Vec<Finding>>;
+
+    /// The streams that can be read.
+    async fn discover(&self) -> Result<Vec<StreamDescriptor>>;
+
+    /// Pages of records, each released only once it has arrived whole.
+    ///
+    /// A source fetches the next page while the last is being used. An error ends the stream.
+    fn read(&self, request: ReadRequest) -> BoxStream<'_, Result<SourceBatch>>;
+
+    /// Counts and sums, where the source can tell them.
+    async fn control_totals(&self, query: &TotalsQuery) -> Result<Option<ControlTotals>>;
+
+    /// How many calls were made for a stream so far: they cost money.
+    fn calls(&self, stream: &StreamName) -> u64 {
+        let _ = stream;
+        0
+    }
+}
