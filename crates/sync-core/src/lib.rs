@@ -29,3 +29,12 @@ pub use source::{ReadRequest, Selection, Source};
 pub use stream::{DeleteDetection, DeleteMode, StreamDescriptor, StreamName};
 pub use totals::{ControlTotals, TotalsQuery};
 pub use window::{Checkpoint, Cursor, OpenWindow, Window};
+
+#[cfg(feature = "pipeline")]
+pub mod ledger;
+#[cfg(feature = "pipeline")]
+pub mod pipeline;
+#[cfg(feature = "pipeline")]
+pub mod spool;
+#[cfg(feature = "pipeline")]
+pub mod store;

@@ -4,7 +4,6 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
-use time::format_description::well_known::Rfc3339;
 
 /// A half-open range of last-modified time: `from <= t < until`.
 ///
@@ -35,12 +34,21 @@ impl fmt::Display for Window {
     }
 }
 
-/// A time as it stands in reports, ids and the ledger: RFC 3339 in UTC.
+/// A time as it stands in reports, ids and the ledger: RFC 3339 in UTC with six decimal places, so
+/// that the order of the texts is the order of the times.
 pub fn rfc3339(time: OffsetDateTime) -> String {
     let utc = time.to_offset(time::UtcOffset::UTC);
-    // Only years beyond 9999 have no such form; they cannot come from a source's timestamps.
-    utc.format(&Rfc3339)
-        .unwrap_or_else(|_| utc.unix_timestamp().to_string())
+    let (date, clock) = (utc.date(), utc.time());
+    format!(
+        "{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:06}Z",
+        date.year(),
+        u8::from(date.month()),
+        date.day(),
+        clock.hour(),
+        clock.minute(),
+        clock.second(),
+        clock.microsecond()
+    )
 }
 
 /// A position in the source's order. Only the source that made it can read it.

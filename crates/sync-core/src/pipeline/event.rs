@@ -1,0 +1,103 @@
+//! What a person watching a run gets to see while it works.
+
+use std::fmt::Debug;
+
+use crate::batch::Operation;
+use crate::error::Error;
+use crate::id::{BatchId, RunId};
+use crate::pipeline::report::{RunReport, StreamReport};
+use crate::plan::SchemaPlan;
+use crate::stream::StreamName;
+use crate::window::Window;
+
+/// Something that happened in a run.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub enum Event<'a> {
+    /// The run began; these streams are to be read, in this order.
+    RunBegun {
+        /// The run.
+        run: RunId,
+        /// The streams.
+        streams: &'a [StreamName],
+    },
+    /// A stream began.
+    StreamBegun {
+        /// The stream.
+        stream: &'a StreamName,
+        /// The window that will be read; none where there is nothing to read yet.
+        window: Option<Window>,
+    },
+    /// A table was created or changed.
+    SchemaChanged {
+        /// What changed.
+        plan: &'a SchemaPlan,
+    },
+    /// A batch of an earlier run, interrupted there, was brought to its end.
+    BatchRecovered {
+        /// The stream.
+        stream: &'a StreamName,
+        /// The batch.
+        batch: BatchId,
+        /// Whether it had to be sent again.
+        resent: bool,
+    },
+    /// A page was read.
+    PageRead {
+        /// The stream.
+        stream: &'a StreamName,
+        /// Records in it.
+        records: u64,
+        /// Records that are still to come, where the source says.
+        remaining: Option<u64>,
+    },
+    /// A batch is in the destination.
+    BatchSettled {
+        /// The stream.
+        stream: &'a StreamName,
+        /// The batch.
+        batch: BatchId,
+        /// What it did.
+        operation: Operation,
+        /// Rows in it.
+        rows: u64,
+    },
+    /// The keys of all live records are being listed, to find deletes.
+    KeysListed {
+        /// The stream.
+        stream: &'a StreamName,
+        /// How many so far.
+        keys: u64,
+    },
+    /// A stream is complete.
+    StreamEnded {
+        /// What it did.
+        report: &'a StreamReport,
+    },
+    /// A stream failed; the others go on where the failure is its own.
+    StreamFailed {
+        /// What it did until then.
+        report: &'a StreamReport,
+        /// Why.
+        error: &'a Error,
+    },
+    /// The run is over.
+    RunEnded {
+        /// What it did.
+        report: &'a RunReport,
+    },
+}
+
+/// Watches runs.
+pub trait Observer: Debug + Send + Sync {
+    /// Something happened. Called on the run's own task, so it must not block.
+    fn observe(&self, event: Event<'_>);
+}
+
+/// Watches nothing.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Unobserved;
+
+impl Observer for Unobserved {
+    fn observe(&self, _: Event<'_>) {}
+}

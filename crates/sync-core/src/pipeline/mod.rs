@@ -1,0 +1,250 @@
+//! The pipeline: reads streams, cuts batches, delivers and settles them, finds deletes, ties out.
+//!
+//! The life of a batch: its rows get ids that are functions of their content; its payload goes to
+//! the spool; the ledger says that it is prepared; the sink writes it; the store settles it, which
+//! moves the cursor in the same transaction. Whatever stops the process in between, the next run
+//! finds the batch prepared, asks the sink, and settles it or sends the same bytes again.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tokio::sync::mpsc;
+use tracing::Instrument as _;
+
+use crate::clock::{Clock, SystemClock};
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::RunId;
+use crate::sink::Sink;
+use crate::source::Source;
+use crate::spool::Spool;
+use crate::store::{Scope, Store};
+use crate::stream::{StreamDescriptor, StreamName};
+
+mod cutter;
+mod event;
+mod report;
+mod stream_run;
+
+pub use event::{Event, Observer, Unobserved};
+pub use report::{RunReport, StreamReport, TieOut};
+
+use stream_run::StreamRun;
+
+/// How a pipeline works.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct PipelineOptions {
+    /// The streams to read, in this order; all that the source has where there are none.
+    pub streams: Vec<StreamName>,
+    /// How far before the watermark a window begins, for records that become visible late.
+    pub lookback: Duration,
+    /// How far before the source's present a window ends, for changes that are still being made.
+    pub safety_lag: Duration,
+    /// Rows at which a batch is cut.
+    pub batch_rows: usize,
+    /// How long a settled batch stays in the spool.
+    pub spool_retention: Duration,
+}
+
+impl Default for PipelineOptions {
+    /// Two hours of lookback, two minutes of lag, batches of 8,192 rows, a day in the spool.
+    fn default() -> Self {
+        Self {
+            streams: Vec::new(),
+            lookback: Duration::from_secs(2 * 60 * 60),
+            safety_lag: Duration::from_secs(2 * 60),
+            batch_rows: 8_192,
+            spool_retention: Duration::from_secs(24 * 60 * 60),
+        }
+    }
+}
+
+/// Everything that a pipeline connects.
+#[derive(Clone, Debug)]
+pub struct Parts {
+    /// Where records come from.
+    pub source: Arc<dyn Source>,
+    /// Where they go.
+    pub sink: Arc<dyn Sink>,
+    /// What survives a crash.
+    pub store: Arc<dyn Store>,
+    /// Where payloads wait.
+    pub spool: Arc<dyn Spool>,
+}
+
+/// Moves the streams of one source to one sink.
+#[derive(Clone, Debug)]
+pub struct Pipeline {
+    name: String,
+    parts: Parts,
+    options: PipelineOptions,
+    observer: Arc<dyn Observer>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Pipeline {
+    /// A pipeline. Its name is part of every batch id, and of what the store knows it by: keep it.
+    pub fn new(name: impl Into<String>, parts: Parts, options: PipelineOptions) -> Self {
+        let (observer, clock) = (Arc::new(Unobserved), Arc::new(SystemClock));
+        Self {
+            name: name.into(),
+            parts,
+            options,
+            observer,
+            clock,
+        }
+    }
+
+    /// Lets somebody watch.
+    #[must_use]
+    pub fn observed_by(mut self, observer: Arc<dyn Observer>) -> Self {
+        self.observer = observer;
+        self
+    }
+
+    /// Takes the times that rows carry (`_synced_at`) from another clock.
+    #[must_use]
+    pub fn with_clock(mut self, clock: Arc<dyn Clock>) -> Self {
+        self.clock = clock;
+        self
+    }
+
+    /// Reads what changed since the last run, and everything where there was none.
+    ///
+    /// A stream that fails for a reason of its own does not stop the others: its report says why.
+    ///
+    /// # Errors
+    ///
+    /// Where the source cannot be reached or refuses the credentials, where a stream is asked for
+    /// that it does not have, or where store or spool fail. What was settled until then stays, and
+    /// the next run goes on from there.
+    pub async fn run(&self) -> Result<RunReport> {
+        let run = RunId::generate();
+        let span = tracing::info_span!("run", %run, pipeline = %self.name);
+        self.run_as(run).instrument(span).await
+    }
+
+    async fn run_as(&self, run: RunId) -> Result<RunReport> {
+        let begun = Instant::now();
+        let Parts {
+            source,
+            sink,
+            store,
+            ..
+        } = &self.parts;
+        let streams = self.chosen(source.discover().await?)?;
+        store
+            .begin_run(run, &self.name, sink.name(), source.company())
+            .await?;
+        let names: Vec<_> = streams.iter().map(|stream| stream.name.clone()).collect();
+        self.observer.observe(Event::RunBegun {
+            run,
+            streams: &names,
+        });
+
+        let mut reports = Vec::with_capacity(streams.len());
+        for stream in streams {
+            let mut stream_run = StreamRun::new(self, run, Arc::new(stream));
+            let outcome = stream_run.complete().await;
+            let report = stream_run.into_report(outcome.as_ref().err());
+            match &outcome {
+                Ok(()) => self
+                    .observer
+                    .observe(Event::StreamEnded { report: &report }),
+                Err(error) => self.observer.observe(Event::StreamFailed {
+                    report: &report,
+                    error,
+                }),
+            }
+            reports.push(report);
+            if let Err(error) = outcome
+                && !concerns_one_stream(error.kind())
+            {
+                let told = serde_json::json!({ "failed": error.chain() });
+                store.end_run(run, &told.to_string()).await?;
+                return Err(error);
+            }
+        }
+        self.clear_spool().await?;
+        let told = serde_json::json!({ "streams": &reports });
+        let head = store.end_run(run, &told.to_string()).await?;
+        let report = RunReport {
+            run,
+            streams: reports,
+            head,
+            elapsed: begun.elapsed(),
+        };
+        self.observer.observe(Event::RunEnded { report: &report });
+        Ok(report)
+    }
+
+    fn chosen(&self, mut found: Vec<StreamDescriptor>) -> Result<Vec<StreamDescriptor>> {
+        for stream in &found {
+            stream.validate()?;
+        }
+        if self.options.streams.is_empty() {
+            return Ok(found);
+        }
+        let mut chosen = Vec::with_capacity(self.options.streams.len());
+        for name in &self.options.streams {
+            let Some(position) = found.iter().position(|stream| stream.name == *name) else {
+                let what = "the source has no such stream, or it is named twice; list its streams to choose";
+                return Err(Error::new(ErrorKind::NotFound, what).with("stream", name.as_str()));
+            };
+            chosen.push(found.swap_remove(position));
+        }
+        Ok(chosen)
+    }
+
+    /// Removes payloads whose retention is over.
+    async fn clear_spool(&self) -> Result<()> {
+        let Parts { store, spool, .. } = &self.parts;
+        let expired = store
+            .expired(self.clock.now() - self.options.spool_retention)
+            .await?;
+        let mut forgotten = Vec::with_capacity(expired.len());
+        for (batch, spooled) in expired {
+            spool.remove(&spooled).await?;
+            forgotten.push(batch);
+        }
+        store.forget_payloads(&forgotten).await
+    }
+
+    fn scope(&self, stream: &StreamName) -> Scope {
+        Scope {
+            pipeline: self.name.clone(),
+            sink: self.parts.sink.name().to_owned(),
+            stream: stream.clone(),
+        }
+    }
+
+    /// Reads ahead on a task of its own, one page beyond the one in use.
+    fn read_ahead(
+        &self,
+        request: crate::source::ReadRequest,
+    ) -> mpsc::Receiver<Result<crate::batch::SourceBatch>> {
+        use futures_util::StreamExt as _;
+        let (sender, receiver) = mpsc::channel(1);
+        let source = Arc::clone(&self.parts.source);
+        let reading = async move {
+            let mut pages = source.read(request);
+            while let Some(page) = pages.next().await {
+                // Nobody waits for the page any more: the run has failed or was dropped.
+                if sender.send(page).await.is_err() {
+                    break;
+                }
+            }
+        };
+        tokio::spawn(reading.in_current_span());
+        receiver
+    }
+}
+
+/// Whether the next stream may still succeed.
+fn concerns_one_stream(kind: ErrorKind) -> bool {
+    use ErrorKind::{Conflict, Data, NotFound, Permission, Protocol, Rejected, Unsupported};
+    matches!(
+        kind,
+        Conflict | Data | NotFound | Permission | Protocol | Rejected | Unsupported
+    )
+}

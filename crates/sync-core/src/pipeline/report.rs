@@ -1,0 +1,147 @@
+//! What a run did.
+
+use std::time::Duration;
+
+use serde::{Serialize, Serializer};
+use time::OffsetDateTime;
+
+use crate::id::RunId;
+use crate::ledger::Head;
+use crate::stream::{DeleteDetection, StreamName};
+use crate::totals::Difference;
+use crate::window::Window;
+
+/// What a run did.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct RunReport {
+    /// The run.
+    pub run: RunId,
+    /// The streams, in the order in which they were read.
+    pub streams: Vec<StreamReport>,
+    /// The end of the ledger's chain once the run was over.
+    pub head: Head,
+    /// How long it took, in seconds.
+    #[serde(serialize_with = "seconds")]
+    pub elapsed: Duration,
+}
+
+/// What a run did with one stream.
+#[derive(Clone, Debug, Serialize)]
+#[non_exhaustive]
+pub struct StreamReport {
+    /// The stream.
+    pub stream: StreamName,
+    /// The window that was read; none where there was nothing to read yet.
+    pub window: Option<Window>,
+    /// Records that the source delivered.
+    pub read: u64,
+    /// Of those, records that the destination already had in this state.
+    pub unchanged: u64,
+    /// Rows written: records that are new or changed.
+    pub written: u64,
+    /// Rows deleted or marked so.
+    pub deleted: u64,
+    /// Records that could not be read, or were refused; they are among the dead letters.
+    pub rejected: u64,
+    /// Batches of an interrupted run that were brought to their end first.
+    pub recovered: u64,
+    /// Calls made to the source.
+    pub calls: u64,
+    /// How deletes were looked for.
+    pub delete_detection: DeleteDetection,
+    /// Whether the destination equals the source.
+    pub tie_out: TieOut,
+    /// Why the stream could not be completed.
+    pub error: Option<String>,
+    /// How long it took, in seconds.
+    #[serde(serialize_with = "seconds")]
+    pub elapsed: Duration,
+}
+
+impl StreamReport {
+    pub(crate) fn new(stream: StreamName, delete_detection: DeleteDetection) -> Self {
+        Self {
+            stream,
+            window: None,
+            read: 0,
+            unchanged: 0,
+            written: 0,
+            deleted: 0,
+            rejected: 0,
+            recovered: 0,
+            calls: 0,
+            delete_detection,
+            tie_out: TieOut::NotCompared {
+                reason: "the stream is not complete".into(),
+            },
+            error: None,
+            elapsed: Duration::ZERO,
+        }
+    }
+}
+
+/// Whether the destination equals the source.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case", tag = "verdict")]
+#[non_exhaustive]
+pub enum TieOut {
+    /// Counts and sums are equal, to the last digit, as of this time.
+    Equal {
+        /// The end of the window.
+        #[serde(with = "time::serde::rfc3339")]
+        as_of: OffsetDateTime,
+        /// Records on both sides.
+        records: u64,
+        /// Groups compared.
+        groups: u64,
+        /// Sums compared in each.
+        sums: u64,
+    },
+    /// They are not.
+    Different {
+        /// The end of the window.
+        #[serde(with = "time::serde::rfc3339")]
+        as_of: OffsetDateTime,
+        /// Where they differ.
+        differences: Vec<Difference>,
+        /// Records of the source that changed after the window: they explain differences, and
+        /// belong to the next run.
+        in_flight: u64,
+        /// Records among the dead letters of this run: they explain differences.
+        rejected: u64,
+    },
+    /// They were not compared.
+    NotCompared {
+        /// Why.
+        reason: String,
+    },
+}
+
+impl TieOut {
+    /// Whether both sides were compared and are equal.
+    pub fn is_equal(&self) -> bool {
+        matches!(self, Self::Equal { .. })
+    }
+}
+
+impl RunReport {
+    /// Whether every stream was completed.
+    pub fn is_complete(&self) -> bool {
+        self.streams.iter().all(|stream| stream.error.is_none())
+    }
+
+    /// Whether every stream was completed and ties out.
+    pub fn ties_out(&self) -> bool {
+        self.is_complete() && self.streams.iter().all(|stream| stream.tie_out.is_equal())
+    }
+
+    /// Records that were rejected.
+    pub fn rejected(&self) -> u64 {
+        self.streams.iter().map(|stream| stream.rejected).sum()
+    }
+}
+
+fn seconds<S: Serializer>(duration: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_f64(duration.as_secs_f64())
+}

@@ -1,0 +1,622 @@
+//! One stream in one run.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+use std::time::Instant;
+
+use arrow_array::{Array as _, ArrayRef, BooleanArray, RecordBatch, StringArray};
+use arrow_select::filter::filter_record_batch;
+use time::OffsetDateTime;
+use tokio::sync::mpsc;
+
+use super::cutter::{Cut, CutSize, Cutter};
+use super::event::Event;
+use super::report::{StreamReport, TieOut};
+use super::{Parts, Pipeline};
+use crate::batch::{
+    Batch, BatchPlace, Operation, RecordKey, SourceBatch, UnreadableRecord, record_ids, record_keys,
+};
+use crate::column::Column;
+use crate::error::{Error, ErrorKind, Result};
+use crate::id::RunId;
+use crate::ledger::EntryKind;
+use crate::receipt::{Durability, Landed, Receipt};
+use crate::source::ReadRequest;
+use crate::store::{DeadLetter, PreparedBatch, Scope, Settlement};
+use crate::stream::{DeleteDetection, StreamDescriptor, TotalsShape};
+use crate::totals::TotalsQuery;
+use crate::window::{Checkpoint, Cursor, OpenWindow, Window};
+
+/// Deletes are cut into batches of this many keys.
+const KEYS_A_BATCH: usize = 4_096;
+
+pub(super) struct StreamRun<'a> {
+    pipeline: &'a Pipeline,
+    run: RunId,
+    stream: Arc<StreamDescriptor>,
+    scope: Scope,
+    report: StreamReport,
+    begun: Instant,
+    calls_before: u64,
+    /// A record that was read without a key: what is missing can no longer be told from deletes.
+    keyless: Option<UnreadableRecord>,
+}
+
+/// A batch whose payload is spooled and that the ledger knows of.
+struct Ready {
+    batch: Batch,
+    prepared: PreparedBatch,
+}
+
+/// What there is to do for a stream.
+enum Next {
+    Read(OpenWindow),
+    /// A window that began now would end where the last one did.
+    UpToDate {
+        as_of: OffsetDateTime,
+    },
+}
+
+/// Where the batches of a window come from, and how far they were numbered.
+struct Intake {
+    pages: mpsc::Receiver<Result<SourceBatch>>,
+    cutter: Cutter,
+    ended: bool,
+    window: Window,
+    next_ordinal: u64,
+    census: bool,
+}
+
+impl<'a> StreamRun<'a> {
+    pub(super) fn new(pipeline: &'a Pipeline, run: RunId, stream: Arc<StreamDescriptor>) -> Self {
+        Self {
+            run,
+            scope: pipeline.scope(&stream.name),
+            report: StreamReport::new(stream.name.clone(), stream.delete_detection),
+            begun: Instant::now(),
+            calls_before: pipeline.parts.source.calls(&stream.name),
+            keyless: None,
+            pipeline,
+            stream,
+        }
+    }
+
+    /// Brings the stream up to date. Whatever was settled stays, also where this fails.
+    pub(super) async fn complete(&mut self) -> Result<()> {
+        let outcome = self.bring_up_to_date().await;
+        outcome.map_err(|error| error.with("stream", self.scope.stream.as_str()))
+    }
+
+    async fn bring_up_to_date(&mut self) -> Result<()> {
+        self.prepare_table().await?;
+        self.recover().await?;
+        let next = self.next_window().await?;
+        let window = match &next {
+            Next::Read(open) => Some(open.window),
+            Next::UpToDate { .. } => None,
+        };
+        self.report.window = window;
+        self.observe(Event::StreamBegun {
+            stream: &self.stream.name,
+            window,
+        });
+        let open = match next {
+            Next::Read(open) => open,
+            Next::UpToDate { as_of } => return self.tie_out(as_of).await,
+        };
+        let window = open.window;
+        let next_ordinal = self.read_changes(open).await?;
+        self.find_deletes(window, next_ordinal).await?;
+        self.parts().sink.flush(&self.stream.name).await?;
+        self.tie_out(window.until).await?;
+        self.parts()
+            .store
+            .complete_window(self.run, &self.scope)
+            .await
+    }
+
+    pub(super) fn into_report(mut self, error: Option<&Error>) -> StreamReport {
+        let calls = self.parts().source.calls(&self.stream.name);
+        self.report.calls = calls.saturating_sub(self.calls_before);
+        self.report.elapsed = self.begun.elapsed();
+        self.report.error = error.map(Error::chain);
+        self.report
+    }
+
+    async fn prepare_table(&self) -> Result<()> {
+        let Parts { sink, store, .. } = self.parts();
+        let plan = sink.plan(&self.stream).await?;
+        // Also where nothing changes: the sink may have tables of its own to see to.
+        sink.prepare(&plan).await?;
+        if plan.is_empty() {
+            return Ok(());
+        }
+        let body = serde_json::json!({
+            "scope": self.scope,
+            "changes": plan.changes,
+            "contract": self.stream.contract(),
+        });
+        store
+            .note(self.run, EntryKind::SchemaChanged, &body.to_string())
+            .await?;
+        self.observe(Event::SchemaChanged { plan: &plan });
+        Ok(())
+    }
+
+    /// Brings batches of an interrupted run to their end: the sink is asked, and gets the same
+    /// bytes again where it has not seen them.
+    async fn recover(&mut self) -> Result<()> {
+        let Parts {
+            sink, store, spool, ..
+        } = self.parts();
+        for unsettled in store.unsettled(&self.scope).await? {
+            let prepared = unsettled.batch;
+            let rows = spool.get(&prepared.spooled).await?;
+            let stream = Arc::clone(&self.stream);
+            let batch = Batch::restore(prepared.id, stream, prepared.place.clone(), rows)?
+                .attested(unsettled.entry);
+            let landed = sink.lookup(&prepared.id).await?;
+            let (receipt, resent) = match landed {
+                Landed::Yes(receipt) => (receipt, false),
+                Landed::No | Landed::Unknown => (sink.write(&batch).await?, true),
+            };
+            self.settle(
+                &Ready {
+                    batch,
+                    prepared: prepared.clone(),
+                },
+                receipt,
+            )
+            .await?;
+            self.report.recovered += 1;
+            let stream = &self.stream.name;
+            self.observe(Event::BatchRecovered {
+                stream,
+                batch: prepared.id,
+                resent,
+            });
+        }
+        Ok(())
+    }
+
+    /// The window that an interrupted run left open, or a new one.
+    async fn next_window(&self) -> Result<Next> {
+        let Parts { source, store, .. } = self.parts();
+        let Checkpoint { watermark, open } = store.checkpoint(&self.scope).await?;
+        if let Some(open) = open {
+            return Ok(Next::Read(open));
+        }
+        let options = &self.pipeline.options;
+        let until = whole_second(source.now().await? - options.safety_lag);
+        if let Some(watermark) = watermark
+            && until <= watermark
+        {
+            return Ok(Next::UpToDate { as_of: watermark });
+        }
+        let from = match &self.stream.modified {
+            Some(_) => watermark.map(|watermark| whole_second(watermark - options.lookback)),
+            None => None,
+        };
+        let window = Window { from, until };
+        store.open_window(self.run, &self.scope, window).await?;
+        Ok(Next::Read(OpenWindow {
+            window,
+            cursor: None,
+            next_ordinal: 0,
+        }))
+    }
+
+    /// Reads the window and delivers it. One batch is on its way while the next is being cut.
+    async fn read_changes(&mut self, open: OpenWindow) -> Result<u64> {
+        let census = self.stream.delete_detection == DeleteDetection::FullRead;
+        // What was counted before a crash is lost, so a census begins again with its reading.
+        let after = if census { None } else { open.cursor };
+        if census {
+            self.parts().store.begin_census(&self.scope).await?;
+        }
+        let request = ReadRequest::changes(Arc::clone(&self.stream), open.window, after);
+        let capabilities = self.parts().sink.capabilities();
+        let size = CutSize {
+            target_rows: self.pipeline.options.batch_rows.max(1),
+            max_rows: capabilities.max_batch_rows,
+            max_bytes: capabilities.max_batch_bytes.min(TARGET_BYTES),
+        };
+        let keep_together = self.stream.keep_together.clone();
+        let mut intake = Intake {
+            pages: self.pipeline.read_ahead(request),
+            cutter: Cutter::new(Arc::clone(&self.stream.schema), keep_together, size),
+            ended: false,
+            window: open.window,
+            next_ordinal: open.next_ordinal,
+            census,
+        };
+        let mut current = self.next_batch(&mut intake).await?;
+        while let Some(ready) = current {
+            let sink = Arc::clone(&self.parts().sink);
+            let (receipt, next) =
+                tokio::join!(sink.write(&ready.batch), self.next_batch(&mut intake));
+            self.settle(&ready, receipt?).await?;
+            current = next?;
+        }
+        Ok(intake.next_ordinal)
+    }
+
+    /// The next batch of records that are new or changed, prepared; none at the end of the window.
+    async fn next_batch(&mut self, intake: &mut Intake) -> Result<Option<Ready>> {
+        while let Some(cut) = self.next_cut(intake).await? {
+            let Cut {
+                rows,
+                unreadable,
+                cursor,
+            } = cut;
+            let letters: Vec<_> = unreadable.into_iter().map(DeadLetter::from).collect();
+            self.report.rejected += letters.len() as u64;
+            let total = rows.num_rows();
+            let rows = self.changed_rows(rows).await?;
+            self.report.unchanged += (total - rows.num_rows()) as u64;
+            if rows.num_rows() == 0 {
+                let store = &self.parts().store;
+                store
+                    .advance(self.run, &self.scope, cursor.as_ref(), &letters)
+                    .await?;
+                continue;
+            }
+            let place = self.place(Operation::Upsert, intake.window, intake.next_ordinal);
+            intake.next_ordinal += 1;
+            return self.ready(place, &rows, cursor, &letters).await.map(Some);
+        }
+        Ok(None)
+    }
+
+    async fn next_cut(&mut self, intake: &mut Intake) -> Result<Option<Cut>> {
+        loop {
+            if let Some(cut) = intake.cutter.cut()? {
+                return Ok(Some(cut));
+            }
+            if intake.ended {
+                return intake.cutter.finish();
+            }
+            match intake.pages.recv().await {
+                None => intake.ended = true,
+                Some(page) => {
+                    let page = page?;
+                    self.take_note(&page, intake.census).await?;
+                    intake.cutter.push(page)?;
+                }
+            }
+        }
+    }
+
+    async fn take_note(&mut self, page: &SourceBatch, census: bool) -> Result<()> {
+        let records = (page.rows.num_rows() + page.rejected.len()) as u64;
+        self.report.read += records;
+        let (stream, remaining) = (&self.stream.name, page.remaining);
+        self.observe(Event::PageRead {
+            stream,
+            records,
+            remaining,
+        });
+        if census {
+            let mut keys = record_keys(&self.stream, &page.rows)?;
+            keys.extend(page.rejected.iter().filter_map(|record| record.key.clone()));
+            let keyless = page.rejected.iter().find(|record| record.key.is_none());
+            self.keyless = self.keyless.take().or(keyless.cloned());
+            self.parts().store.count_keys(&self.scope, &keys).await?;
+        }
+        Ok(())
+    }
+
+    /// The rows that the destination does not have in this state; of several with one key, the last.
+    async fn changed_rows(&self, rows: RecordBatch) -> Result<RecordBatch> {
+        let keys = record_keys(&self.stream, &rows)?;
+        let ids = record_ids(self.parts().source.company(), &self.stream, &rows, &keys)?;
+        let records: Vec<_> = keys.into_iter().zip(ids).collect();
+        let mut wanted = self.parts().store.changed(&self.scope, &records).await?;
+        let mut seen = HashSet::with_capacity(records.len());
+        for ((key, _), wanted) in records.iter().zip(&mut wanted).rev() {
+            *wanted = seen.insert(key) && *wanted;
+        }
+        if wanted.iter().all(|wanted| *wanted) {
+            return Ok(rows);
+        }
+        filter_record_batch(&rows, &BooleanArray::from(wanted)).map_err(|error| {
+            Error::new(ErrorKind::Internal, "unchanged rows cannot be left out").caused_by(error)
+        })
+    }
+
+    async fn ready(
+        &self,
+        place: BatchPlace,
+        rows: &RecordBatch,
+        cursor: Option<Cursor>,
+        unreadable: &[DeadLetter],
+    ) -> Result<Ready> {
+        let Parts { store, spool, .. } = self.parts();
+        let synced_at = self.pipeline.clock.now();
+        let batch = Batch::new(Arc::clone(&self.stream), place.clone(), rows, synced_at)?;
+        let prepared = PreparedBatch {
+            id: batch.id(),
+            run: self.run,
+            scope: self.scope.clone(),
+            place,
+            rows: batch.len(),
+            spooled: spool.put(&batch).await?,
+            cursor,
+        };
+        let entry = store.prepare(&prepared, unreadable).await?;
+        Ok(Ready {
+            batch: batch.attested(entry),
+            prepared,
+        })
+    }
+
+    async fn settle(&mut self, ready: &Ready, mut receipt: Receipt) -> Result<()> {
+        let Parts { sink, store, .. } = self.parts();
+        let Ready { batch, prepared } = ready;
+        if receipt.durability == Durability::Accepted {
+            // Only what cannot be lost any more may move the cursor.
+            sink.flush(&self.stream.name).await?;
+        }
+        receipt.rejected.sort_by_key(|rejection| rejection.row);
+        receipt.rejected.dedup_by_key(|rejection| rejection.row);
+        let dead_letters = receipt
+            .rejected
+            .iter()
+            .map(|rejection| refused_row(batch, rejection))
+            .collect::<Result<Vec<_>>>()?;
+        let (rejected, rows) = (receipt.rejected.len() as u64, batch.len() as u64);
+        let records = batch
+            .keys()
+            .iter()
+            .cloned()
+            .zip(batch.record_ids().iter().copied());
+        let settlement = Settlement {
+            batch: prepared.clone(),
+            receipt,
+            records: records.collect(),
+            dead_letters,
+        };
+        store.settle(settlement).await?;
+        self.report.rejected += rejected;
+        match batch.operation() {
+            Operation::Upsert => self.report.written += rows - rejected,
+            Operation::Delete => self.report.deleted += rows - rejected,
+        }
+        let (stream, operation) = (&self.stream.name, batch.operation());
+        self.observe(Event::BatchSettled {
+            stream,
+            batch: batch.id(),
+            operation,
+            rows,
+        });
+        Ok(())
+    }
+
+    async fn find_deletes(&mut self, window: Window, mut next_ordinal: u64) -> Result<()> {
+        match self.stream.delete_detection {
+            DeleteDetection::None => return Ok(()),
+            DeleteDetection::FullRead => self.keyless.iter().try_for_each(refuse_keyless)?,
+            DeleteDetection::KeySet => {
+                if self.counts_agree(window).await? {
+                    return Ok(());
+                }
+                self.list_keys().await?;
+            }
+        }
+        let store = Arc::clone(&self.parts().store);
+        let mut after = None;
+        loop {
+            let keys = store
+                .missing_keys(&self.scope, after.as_ref(), KEYS_A_BATCH)
+                .await?;
+            let Some(last) = keys.last() else {
+                return Ok(());
+            };
+            after = Some(last.clone());
+            let rows = self.key_rows(&keys)?;
+            let place = self.place(Operation::Delete, window, next_ordinal);
+            next_ordinal += 1;
+            let ready = self.ready(place, &rows, None, &[]).await?;
+            let receipt = self.parts().sink.write(&ready.batch).await?;
+            self.settle(&ready, receipt).await?;
+        }
+    }
+
+    /// Whether source and destination have the same number of records.
+    ///
+    /// Every delivered record was in the source, so equal numbers mean equal sets, unless a record
+    /// became visible late and another was deleted meanwhile; the next run's lookback delivers the
+    /// late one, and then the numbers differ.
+    async fn counts_agree(&self, window: Window) -> Result<bool> {
+        let Parts { source, store, .. } = self.parts();
+        let mut counted = (*self.stream).clone();
+        counted.totals = TotalsShape::default();
+        let counted = TotalsQuery::of(Arc::new(counted)).modified_before(window.until);
+        let Some(totals) = source.control_totals(&counted).await? else {
+            return Ok(false);
+        };
+        let live = store.live_records(&self.scope).await?;
+        Ok(totals.records() == live)
+    }
+
+    async fn list_keys(&self) -> Result<()> {
+        let store = &self.parts().store;
+        store.begin_census(&self.scope).await?;
+        let mut pages = self
+            .pipeline
+            .read_ahead(ReadRequest::keys(Arc::clone(&self.stream)));
+        let mut listed = 0;
+        while let Some(page) = pages.recv().await {
+            let page = page?;
+            page.rejected.iter().try_for_each(refuse_keyless)?;
+            let keys = record_keys(&self.stream, &page.rows)?;
+            listed += keys.len() as u64;
+            store.count_keys(&self.scope, &keys).await?;
+            self.observe(Event::KeysListed {
+                stream: &self.stream.name,
+                keys: listed,
+            });
+        }
+        Ok(())
+    }
+
+    /// Keys as rows that hold the key columns only.
+    fn key_rows(&self, keys: &[RecordKey]) -> Result<RecordBatch> {
+        let not_keys = |error: Option<arrow_schema::ArrowError>| {
+            let what = "the store's keys do not fit the stream's key columns";
+            let plain = Error::new(ErrorKind::Internal, what);
+            match error {
+                Some(error) => plain.caused_by(error),
+                None => plain,
+            }
+        };
+        let mut fields = Vec::with_capacity(self.stream.key.len());
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.stream.key.len());
+        for (position, name) in self.stream.key.iter().enumerate() {
+            let field = self.stream.field(name)?;
+            let mut texts = Vec::with_capacity(keys.len());
+            for key in keys {
+                texts.push(key.values().nth(position).ok_or_else(|| not_keys(None))?);
+            }
+            columns.push(match field.data_type() {
+                arrow_schema::DataType::Utf8 => Arc::new(StringArray::from(texts)),
+                arrow_schema::DataType::Int64 => {
+                    let numbers = texts.iter().map(|text| text.parse().ok());
+                    let numbers: Option<Vec<i64>> = numbers.collect();
+                    let numbers = numbers.ok_or_else(|| not_keys(None))?;
+                    Arc::new(arrow_array::Int64Array::from(numbers))
+                }
+                other => {
+                    let what = "a key column is text or a whole number";
+                    let error = Error::new(ErrorKind::Unsupported, what).with("column", name);
+                    return Err(error.with("type", other.to_string()));
+                }
+            });
+            fields.push(field.clone());
+        }
+        let schema = Arc::new(arrow_schema::Schema::new(fields));
+        RecordBatch::try_new(schema, columns).map_err(|error| not_keys(Some(error)))
+    }
+
+    async fn tie_out(&mut self, as_of: OffsetDateTime) -> Result<()> {
+        let query = TotalsQuery::of(Arc::clone(&self.stream)).modified_before(as_of);
+        let verdict = self.compare(&query, as_of).await?;
+        let body = serde_json::json!({ "scope": self.scope, "tie_out": verdict });
+        self.parts()
+            .store
+            .note(self.run, EntryKind::TiedOut, &body.to_string())
+            .await?;
+        self.report.tie_out = verdict;
+        Ok(())
+    }
+
+    async fn compare(&self, query: &TotalsQuery, as_of: OffsetDateTime) -> Result<TieOut> {
+        let Parts { source, sink, .. } = self.parts();
+        let not_compared = |who: &str| TieOut::NotCompared {
+            reason: format!("the {who} cannot tell its totals"),
+        };
+        let Some(ours) = source.control_totals(query).await? else {
+            return Ok(not_compared("source"));
+        };
+        let Some(theirs) = sink.control_totals(query).await? else {
+            return Ok(not_compared("destination"));
+        };
+        let sums = &self.stream.totals.sums;
+        let differences = ours.differences(&theirs, sums);
+        if differences.is_empty() {
+            return Ok(TieOut::Equal {
+                as_of,
+                records: ours.records(),
+                groups: ours.groups.len() as u64,
+                sums: sums.len() as u64,
+            });
+        }
+        let everything = source
+            .control_totals(&TotalsQuery::of(Arc::clone(&self.stream)))
+            .await?;
+        let everything = everything.map_or(0, |totals| totals.records());
+        let in_flight = everything.saturating_sub(ours.records());
+        Ok(TieOut::Different {
+            as_of,
+            differences,
+            in_flight,
+            rejected: self.report.rejected,
+        })
+    }
+
+    fn place(&self, operation: Operation, window: Window, ordinal: u64) -> BatchPlace {
+        BatchPlace {
+            pipeline: self.pipeline.name.clone(),
+            company: self.parts().source.company().to_owned(),
+            operation,
+            window,
+            ordinal,
+        }
+    }
+
+    fn parts(&self) -> &'a Parts {
+        &self.pipeline.parts
+    }
+
+    fn observe(&self, event: Event<'_>) {
+        self.pipeline.observer.observe(event);
+    }
+}
+
+/// A batch is cut at this many bytes of Arrow buffers, whatever its rows.
+const TARGET_BYTES: usize = 16 << 20;
+
+impl From<UnreadableRecord> for DeadLetter {
+    fn from(record: UnreadableRecord) -> Self {
+        Self {
+            key: record.key,
+            column: Some(record.column),
+            text: Some(record.text),
+            reason: record.reason,
+            fields: record.fields,
+        }
+    }
+}
+
+fn refuse_keyless(record: &UnreadableRecord) -> Result<()> {
+    let what = "a key cannot be read, so it is not known which records were deleted";
+    let error = Error::new(ErrorKind::Data, what).with("column", &record.column);
+    Err(error.with("reason", &record.reason))
+}
+
+fn refused_row(batch: &Batch, rejection: &crate::receipt::Rejection) -> Result<DeadLetter> {
+    let rows = batch.rows();
+    if rejection.row >= rows.num_rows() {
+        let what = "the sink refused a row that the batch does not have";
+        return Err(Error::new(ErrorKind::Protocol, what).with("row", rejection.row.to_string()));
+    }
+    let mut fields = Vec::with_capacity(rows.num_columns());
+    for (field, array) in rows.schema_ref().fields().iter().zip(rows.columns()) {
+        let mut text = String::new();
+        Column::of(array.as_ref())?
+            .value(rejection.row)
+            .push_to(&mut text);
+        fields.push((
+            field.name().clone(),
+            array.is_valid(rejection.row).then_some(text),
+        ));
+    }
+    let column = rejection.column.clone();
+    let of_column = |name: &String| fields.iter().find(|(field, _)| field == name);
+    let text = column
+        .as_ref()
+        .and_then(of_column)
+        .and_then(|(_, text)| text.clone());
+    Ok(DeadLetter {
+        key: batch.keys().get(rejection.row).cloned(),
+        column,
+        text,
+        reason: rejection.reason.clone(),
+        fields,
+    })
+}
+
+/// Sources tell times to the second, so a window begins and ends at one.
+fn whole_second(time: OffsetDateTime) -> OffsetDateTime {
+    time.replace_nanosecond(0).unwrap_or(time)
+}
