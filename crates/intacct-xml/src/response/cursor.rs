@@ -1,0 +1,468 @@
+//! The elements of an answer one after another, within limits.
+
+use std::borrow::Cow;
+
+use quick_xml::XmlVersion;
+use quick_xml::errors::{Error as XmlError, IllFormedError};
+use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
+use quick_xml::reader::Reader;
+
+use super::body::illegal_character;
+use super::options::{IllegalCharacters, ReadOptions};
+use crate::error::{BodyShape, Error, shown};
+use crate::sanitise::{is_allowed, sanitise_counted};
+
+/// Reads a document as tags and pieces of text, refusing everything that is not well formed.
+pub(super) struct Cursor<'a> {
+    reader: Reader<&'a [u8]>,
+    document: &'a str,
+    options: &'a ReadOptions,
+    /// How many bytes of the answer come before `document`.
+    skipped: u64,
+    depth: usize,
+    elements: u64,
+    stage: Stage,
+    /// The element that was opened last has no content, so its end is due.
+    close_is_due: bool,
+    dropped: u64,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Stage {
+    Start,
+    BeforeRoot,
+    InRoot,
+    AfterRoot,
+}
+
+pub(super) enum Token<'a> {
+    Open(Tag<'a>),
+    /// A piece of text; what belongs together comes in several.
+    Text(Cow<'a, str>),
+    Close,
+    End,
+}
+
+/// A start tag.
+pub(super) struct Tag<'a> {
+    start: BytesStart<'a>,
+    /// Where it begins in the document.
+    begins: usize,
+}
+
+impl<'a> Cursor<'a> {
+    pub(super) fn new(document: &'a str, skipped: u64, options: &'a ReadOptions) -> Self {
+        Self {
+            reader: Reader::from_str(document),
+            document,
+            options,
+            skipped,
+            depth: 0,
+            elements: 0,
+            stage: Stage::Start,
+            close_is_due: false,
+            dropped: 0,
+        }
+    }
+
+    /// A cursor over an element that this one has already passed, from its start tag to here.
+    pub(super) fn again(&self, begins: usize) -> Self {
+        let document = self
+            .document
+            .get(begins..self.local_position())
+            .unwrap_or_default();
+        Self::new(document, self.skipped + begins as u64, self.options)
+    }
+
+    pub(super) fn next(&mut self) -> Result<Token<'a>, Error> {
+        if self.close_is_due {
+            self.close_is_due = false;
+            self.leave();
+            return Ok(Token::Close);
+        }
+        loop {
+            let begins = self.local_position();
+            let event = match self.reader.read_event() {
+                Ok(event) => event,
+                Err(error) => return Err(self.not_well_formed(error)),
+            };
+            if self.stage == Stage::Start {
+                self.stage = Stage::BeforeRoot;
+                if let Event::Decl(declaration) = &event {
+                    self.check_declaration(declaration)?;
+                    continue;
+                }
+            }
+            match event {
+                Event::Start(start) => {
+                    self.enter(&start)?;
+                    return Ok(Token::Open(Tag { start, begins }));
+                }
+                Event::Empty(start) => {
+                    self.enter(&start)?;
+                    self.close_is_due = true;
+                    return Ok(Token::Open(Tag { start, begins }));
+                }
+                Event::End(_) => {
+                    self.leave();
+                    return Ok(Token::Close);
+                }
+                Event::Text(text) => {
+                    if self.depth > 0 {
+                        return Ok(Token::Text(text.xml10_content()));
+                    }
+                    if !is_blank(&text) {
+                        return Err(self.stray("text"));
+                    }
+                }
+                Event::CData(text) => {
+                    if self.depth == 0 {
+                        return Err(self.stray("a CDATA section"));
+                    }
+                    return Ok(Token::Text(text.xml10_content()));
+                }
+                Event::GeneralRef(reference) => {
+                    if self.depth == 0 {
+                        return Err(self.stray("a reference"));
+                    }
+                    if let Some(character) = self.resolve(&reference)? {
+                        return Ok(Token::Text(character));
+                    }
+                }
+                Event::DocType(_) => {
+                    return Err(self.wrong("the answer has a DOCTYPE").advise(
+                        "the gateway sends none, and it is refused because it can name foreign files",
+                    ));
+                }
+                Event::Decl(_) => return Err(self.wrong("the answer has a second XML declaration")),
+                Event::Comment(_) | Event::PI(_) => {}
+                Event::Eof if self.stage == Stage::AfterRoot => return Ok(Token::End),
+                Event::Eof => return Err(Error::truncated().at(self.position())),
+            }
+        }
+    }
+
+    /// Reads on to the end of the element just opened, whatever it holds.
+    pub(super) fn skip(&mut self) -> Result<(), Error> {
+        let outside = self.depth.saturating_sub(1);
+        while self.depth > outside {
+            self.next()?;
+        }
+        Ok(())
+    }
+
+    /// The text of the element just opened, up to its end. Elements in it are an error.
+    pub(super) fn text_of(&mut self, tag: &Tag<'a>) -> Result<Cow<'a, str>, Error> {
+        let mut text = Text::default();
+        loop {
+            match self.next()? {
+                Token::Text(piece) => self.push(&mut text, piece)?,
+                Token::Close => return Ok(text.take()),
+                Token::Open(_) | Token::End => {
+                    return Err(self.wrong(format!(
+                        "the element {} holds an element where text belongs",
+                        shown(tag.name())
+                    )));
+                }
+            }
+        }
+    }
+
+    /// Adds a piece to a text, within the limit.
+    pub(super) fn push(&self, text: &mut Text<'a>, piece: Cow<'a, str>) -> Result<(), Error> {
+        if text.len() + piece.len() > self.options.max_text_bytes {
+            return Err(Error::limit(format!(
+                "a text of the answer is longer than {} bytes",
+                self.options.max_text_bytes
+            ))
+            .advise("raise max_text_bytes if that is right")
+            .at(self.position()));
+        }
+        text.push(piece);
+        Ok(())
+    }
+
+    /// Calls back with every attribute of a tag, in order.
+    pub(super) fn attributes(
+        &mut self,
+        tag: &Tag<'a>,
+        mut each: impl FnMut(&str, &str) -> Result<(), Error>,
+    ) -> Result<(), Error> {
+        if tag.start.attributes_raw().len() > self.options.max_text_bytes {
+            return Err(Error::limit("the attributes of an element are too long")
+                .in_field(tag.name())
+                .advise("raise max_text_bytes if that is right")
+                .at(self.position()));
+        }
+        for attribute in tag.start.attributes() {
+            let Ok(attribute) = attribute else {
+                return Err(self.malformed_attribute(tag));
+            };
+            let Ok(value) = attribute.normalized_value(XmlVersion::Implicit1_0) else {
+                return Err(self.malformed_attribute(tag));
+            };
+            // References may have brought in what the raw text could not hold.
+            let (value, dropped) = sanitise_counted(&value);
+            if dropped > 0 {
+                self.illegal(dropped)?;
+            }
+            each(attribute.key.0, &value)?;
+        }
+        Ok(())
+    }
+
+    /// Where this cursor is, in bytes from the start of the answer.
+    pub(super) fn position(&self) -> u64 {
+        self.skipped + self.reader.buffer_position()
+    }
+
+    /// How many illegal characters came as references and were dropped.
+    pub(super) fn dropped(&self) -> u64 {
+        self.dropped
+    }
+
+    /// How many elements were opened so far.
+    pub(super) fn elements(&self) -> u64 {
+        self.elements
+    }
+
+    pub(super) fn options(&self) -> &'a ReadOptions {
+        self.options
+    }
+
+    /// A protocol error at this place.
+    pub(super) fn wrong(&self, what: impl Into<Cow<'static, str>>) -> Error {
+        Error::protocol(what).at(self.position())
+    }
+
+    fn local_position(&self) -> usize {
+        usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX)
+    }
+
+    fn enter(&mut self, start: &BytesStart<'_>) -> Result<(), Error> {
+        let name = start.name().0;
+        if !is_name(name) {
+            return Err(self.wrong(format!("\"{}\" is not an element name", shown(name))));
+        }
+        match self.stage {
+            Stage::AfterRoot => {
+                return Err(self
+                    .wrong("the answer has more than one root element")
+                    .advise("it is not one answer of the gateway; send the read again"));
+            }
+            Stage::InRoot => {}
+            Stage::Start | Stage::BeforeRoot => {
+                if name.eq_ignore_ascii_case("html") {
+                    return Err(Error::not_xml(BodyShape::Html).at(self.position()));
+                }
+                self.stage = Stage::InRoot;
+            }
+        }
+        self.depth += 1;
+        self.elements += 1;
+        if self.depth > self.options.max_depth {
+            return Err(self.too_many(
+                "nested more than",
+                self.options.max_depth as u64,
+                "max_depth",
+            ));
+        }
+        if self.elements > self.options.max_elements {
+            return Err(self.too_many(
+                "elements, more than",
+                self.options.max_elements,
+                "max_elements",
+            ));
+        }
+        Ok(())
+    }
+
+    fn leave(&mut self) {
+        self.depth = self.depth.saturating_sub(1);
+        if self.depth == 0 {
+            self.stage = Stage::AfterRoot;
+        }
+    }
+
+    pub(super) fn too_many(&self, what: &str, limit: u64, option: &str) -> Error {
+        Error::limit(format!("the answer has too much: {what} {limit}"))
+            .advise(format!("raise {option} if that is right"))
+            .at(self.position())
+    }
+
+    fn check_declaration(&self, declaration: &BytesDecl<'_>) -> Result<(), Error> {
+        let Some(encoding) = declaration.encoding() else {
+            return Ok(());
+        };
+        let known = encoding.is_ok_and(|name| {
+            ["utf-8", "utf8", "us-ascii"]
+                .iter()
+                .any(|known| name.eq_ignore_ascii_case(known))
+        });
+        if known {
+            return Ok(());
+        }
+        Err(self
+            .wrong("the answer declares an encoding other than UTF-8")
+            .advise("the gateway answers in UTF-8; check what stands between here and there"))
+    }
+
+    /// The text of a reference, or nothing if it is a character that is dropped.
+    fn resolve(&mut self, reference: &BytesRef<'_>) -> Result<Option<Cow<'a, str>>, Error> {
+        let named = match &**reference {
+            "amp" => "&",
+            "lt" => "<",
+            "gt" => ">",
+            "quot" => "\"",
+            "apos" => "'",
+            number if number.starts_with('#') => {
+                let Some(code) = character_code(&number[1..]) else {
+                    return Err(self.wrong("the answer has a character reference without a number"));
+                };
+                return match char::from_u32(code).filter(|c| is_allowed(*c)) {
+                    Some(character) => Ok(Some(Cow::Owned(character.to_string()))),
+                    None => self.illegal(1).map(|()| None),
+                };
+            }
+            unknown => {
+                return Err(self
+                    .wrong(format!(
+                        "the answer has the unknown entity {}",
+                        shown(unknown)
+                    ))
+                    .advise("only amp, lt, gt, quot, apos and numbers can stand in it"));
+            }
+        };
+        Ok(Some(Cow::Borrowed(named)))
+    }
+
+    fn illegal(&mut self, count: u64) -> Result<(), Error> {
+        match self.options.illegal_characters {
+            IllegalCharacters::Drop => {
+                self.dropped += count;
+                Ok(())
+            }
+            IllegalCharacters::Refuse => Err(illegal_character().at(self.position())),
+        }
+    }
+
+    fn stray(&self, what: &str) -> Error {
+        let place = if self.stage == Stage::AfterRoot {
+            "behind"
+        } else {
+            "before"
+        };
+        self.wrong(format!("the answer has {what} {place} its document"))
+    }
+
+    fn malformed_attribute(&self, tag: &Tag<'a>) -> Error {
+        self.wrong(format!(
+            "the element {} has a malformed attribute",
+            shown(tag.name())
+        ))
+        .in_field(tag.name())
+    }
+
+    /// The parser's own words can quote the answer, so they are not kept.
+    fn not_well_formed(&self, error: XmlError) -> Error {
+        let at_the_end = self.local_position() >= self.document.len();
+        let what = match &error {
+            XmlError::Syntax(_) if at_the_end => return Error::truncated().at(self.position()),
+            XmlError::IllFormed(IllFormedError::UnclosedReference) if at_the_end => {
+                return Error::truncated().at(self.position());
+            }
+            XmlError::IllFormed(IllFormedError::UnclosedReference) => {
+                "a & that begins no reference"
+            }
+            XmlError::IllFormed(
+                IllFormedError::MismatchedEndTag { .. } | IllFormedError::UnmatchedEndTag(_),
+            ) => "an end tag that does not match its start tag",
+            _ => "a syntax error",
+        };
+        Error::protocol(format!("the answer is not well formed: it has {what}"))
+            .advise("none of its records may be used; send the read again")
+            .at(self.skipped + self.reader.error_position())
+    }
+}
+
+impl Tag<'_> {
+    pub(super) fn name(&self) -> &str {
+        self.start.name().0
+    }
+
+    /// Where the tag begins in the cursor's document.
+    pub(super) fn begins(&self) -> usize {
+        self.begins
+    }
+
+    pub(super) fn has_attributes(&self) -> bool {
+        !is_blank(self.start.attributes_raw())
+    }
+}
+
+/// A text that arrives in pieces; a single piece is not copied.
+#[derive(Default)]
+pub(super) struct Text<'a> {
+    first: Option<Cow<'a, str>>,
+    joined: String,
+}
+
+impl<'a> Text<'a> {
+    fn push(&mut self, piece: Cow<'a, str>) {
+        match self.first.take() {
+            None if self.joined.is_empty() => self.first = Some(piece),
+            None => self.joined.push_str(&piece),
+            Some(first) => {
+                self.joined.push_str(&first);
+                self.joined.push_str(&piece);
+            }
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.as_str().len()
+    }
+
+    pub(super) fn as_str(&self) -> &str {
+        self.first.as_deref().unwrap_or(&self.joined)
+    }
+
+    /// Forgets the text, keeps the memory.
+    pub(super) fn clear(&mut self) {
+        self.first = None;
+        self.joined.clear();
+    }
+
+    fn take(self) -> Cow<'a, str> {
+        self.first.unwrap_or(Cow::Owned(self.joined))
+    }
+}
+
+/// Only what XML calls white space.
+pub(super) fn is_blank(text: &str) -> bool {
+    text.bytes()
+        .all(|b| matches!(b, b' ' | b'\t' | b'\r' | b'\n'))
+}
+
+/// Loose on purpose: every name the gateway can send, and nothing that hides markup.
+fn is_name(name: &str) -> bool {
+    let is_part =
+        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b':') || b >= 0x80;
+    let mut bytes = name.bytes();
+    bytes
+        .next()
+        .is_some_and(|b| is_part(b) && !b.is_ascii_digit() && b != b'.' && b != b'-')
+        && bytes.all(is_part)
+}
+
+/// The number of `#10` or `#xA`; numbers beyond all characters are kept as such.
+fn character_code(number: &str) -> Option<u32> {
+    let (digits, radix) = match number.strip_prefix('x') {
+        Some(digits) => (digits, 16),
+        None => (number, 10),
+    };
+    if digits.is_empty() || !digits.chars().all(|c| c.is_digit(radix)) {
+        return None;
+    }
+    Some(u32::from_str_radix(digits, radix).unwrap_or(u32::MAX))
+}
