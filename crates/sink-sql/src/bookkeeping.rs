@@ -1,0 +1,245 @@
+//! The two tables that are kept beside the data: which batches are there, and what columns hold.
+
+use sync_core::{Batch, BatchId, BatchPlace, Error, ErrorKind, Receipt, Rejection, Result};
+use time::OffsetDateTime;
+
+use crate::column_type::ColumnType;
+use crate::dialect::{Dialect, arguments, identifiers};
+use crate::stored_time;
+use crate::table::Table;
+
+/// One row a batch, written in the transaction that writes its rows.
+pub(crate) const BATCHES: &str = "sync_batch";
+
+/// One row a column: its type, and the source's name for it.
+pub(crate) const COLUMNS: &str = "sync_column";
+
+/// The names that no stream may have.
+pub(crate) const NAMES: [&str; 2] = [BATCHES, COLUMNS];
+
+const BATCH_COLUMNS: [(&str, ColumnType, bool); 12] = [
+    ("batch_id", ColumnType::Text, true),
+    ("stream", ColumnType::Text, true),
+    ("pipeline", ColumnType::Text, true),
+    ("company", ColumnType::Text, true),
+    ("operation", ColumnType::Text, true),
+    ("window_from", ColumnType::Timestamp, false),
+    ("window_until", ColumnType::Timestamp, true),
+    ("ordinal", ColumnType::Integer, true),
+    ("rows", ColumnType::Integer, true),
+    ("rejected", ColumnType::Text, true),
+    ("ledger_entry", ColumnType::Text, false),
+    ("written_at", ColumnType::Timestamp, true),
+];
+
+const COLUMN_COLUMNS: [(&str, ColumnType, bool); 5] = [
+    ("table_name", ColumnType::Text, true),
+    ("column_name", ColumnType::Text, true),
+    ("column_type", ColumnType::Text, true),
+    ("source_name", ColumnType::Text, true),
+    ("source_type", ColumnType::Text, true),
+];
+
+/// The statement that makes one of [`NAMES`], where it is not there.
+pub(crate) fn create(dialect: &dyn Dialect, name: &str) -> String {
+    let (columns, key): (&[_], &[_]) = if name == BATCHES {
+        (&BATCH_COLUMNS, &["batch_id"])
+    } else {
+        (&COLUMN_COLUMNS, &["table_name", "column_name"])
+    };
+    let mut lines: Vec<String> = Vec::with_capacity(columns.len() + 1);
+    for (column, column_type, required) in columns {
+        let not_null = if *required { " NOT NULL" } else { "" };
+        let (column, declared) = (dialect.identifier(column), dialect.type_of(*column_type));
+        lines.push(format!("  {column} {declared}{not_null}"));
+    }
+    let key = identifiers(dialect, key.iter().copied());
+    lines.push(format!("  PRIMARY KEY ({key})"));
+    format!(
+        "CREATE TABLE IF NOT EXISTS {} (\n{}\n){}",
+        dialect.identifier(name),
+        lines.join(",\n"),
+        dialect.table_suffix()
+    )
+}
+
+/// The statements that forget what was there of a table that no longer is: a batch whose rows are
+/// gone has not landed.
+pub(crate) fn forget(dialect: &dyn Dialect, table: &str) -> [String; 2] {
+    let delete = |from: &str, column: &str| {
+        format!(
+            "DELETE FROM {} WHERE {} = {}",
+            dialect.identifier(from),
+            dialect.identifier(column),
+            dialect.literal(table)
+        )
+    };
+    [delete(BATCHES, "stream"), delete(COLUMNS, "table_name")]
+}
+
+/// The statement that notes what columns of a table hold.
+pub(crate) fn note_columns(dialect: &dyn Dialect, table: &Table, columns: &[&str]) -> String {
+    let mut rows = Vec::with_capacity(columns.len());
+    for column in &table.columns {
+        if let Some((source_name, source_type)) = &column.source
+            && columns.contains(&column.name.as_str())
+        {
+            let values = [
+                &table.name,
+                &column.name,
+                column.column_type.as_str(),
+                source_name,
+                source_type,
+            ]
+            .map(|text| dialect.literal(text));
+            rows.push(format!("  ({})", values.join(", ")));
+        }
+    }
+    let names = COLUMN_COLUMNS.map(|(name, _, _)| name);
+    format!(
+        "INSERT INTO {} ({}) VALUES\n{}\nON CONFLICT ({}) DO UPDATE SET {}",
+        dialect.identifier(COLUMNS),
+        identifiers(dialect, names),
+        rows.join(",\n"),
+        identifiers(dialect, names[..2].iter().copied()),
+        names[2..]
+            .iter()
+            .map(|name| dialect.identifier(name))
+            .map(|name| format!("{name} = excluded.{name}"))
+            .collect::<Vec<_>>()
+            .join(", ")
+    )
+}
+
+/// The statement that gives names and types of a table's columns. Its argument is the table.
+pub(crate) fn noted_columns(dialect: &dyn Dialect) -> String {
+    format!(
+        "SELECT {} FROM {} WHERE {} = {}",
+        identifiers(dialect, ["column_name", "column_type"]),
+        dialect.identifier(COLUMNS),
+        dialect.identifier("table_name"),
+        dialect.argument(1)
+    )
+}
+
+/// The statement that looks for a batch. Its argument is the id; it gives what
+/// [`receipt_from`] takes.
+pub(crate) fn find_batch(dialect: &dyn Dialect) -> String {
+    format!(
+        "SELECT {} FROM {} WHERE {} = {}",
+        identifiers(dialect, ["rejected", "written_at"]),
+        dialect.identifier(BATCHES),
+        dialect.identifier("batch_id"),
+        dialect.argument(1)
+    )
+}
+
+/// The statement that notes a batch. Its arguments are those of [`Marker`], in the order of its
+/// fields.
+pub(crate) fn note_batch(dialect: &dyn Dialect) -> String {
+    let names = BATCH_COLUMNS.map(|(name, _, _)| name);
+    format!(
+        "INSERT INTO {} ({}) VALUES ({})",
+        dialect.identifier(BATCHES),
+        identifiers(dialect, names),
+        arguments(dialect, names.len())
+    )
+}
+
+/// The row of a batch, ready to be stored.
+#[derive(Debug)]
+pub(crate) struct Marker {
+    pub(crate) batch_id: String,
+    pub(crate) stream: String,
+    pub(crate) pipeline: String,
+    pub(crate) company: String,
+    pub(crate) operation: &'static str,
+    pub(crate) window_from: Option<String>,
+    pub(crate) window_until: String,
+    pub(crate) ordinal: i64,
+    pub(crate) rows: i64,
+    pub(crate) rejected: String,
+    pub(crate) ledger_entry: Option<String>,
+    pub(crate) written_at: String,
+}
+
+impl Marker {
+    /// The row that lets [`receipt_from`] give `receipt` back.
+    pub(crate) fn new(delivery: &Delivery, receipt: &Receipt) -> Result<Self> {
+        let BatchPlace {
+            pipeline,
+            company,
+            operation,
+            window,
+            ordinal,
+        } = &delivery.place;
+        let number = |number: u64| {
+            i64::try_from(number).map_err(|error| {
+                let what = "the batch's number is beyond what a table can hold";
+                Error::new(ErrorKind::Data, what).caused_by(error)
+            })
+        };
+        Ok(Self {
+            batch_id: delivery.id.to_string(),
+            stream: delivery.stream.name.as_str().to_owned(),
+            pipeline: pipeline.clone(),
+            company: company.clone(),
+            operation: operation.as_str(),
+            window_from: window.from.map(stored_time::text),
+            window_until: stored_time::text(window.until),
+            ordinal: number(*ordinal)?,
+            rows: number(delivery.rows.num_rows() as u64)?,
+            rejected: serde_json::to_string(&receipt.rejected).map_err(|error| {
+                let what = "the refused rows cannot be written down";
+                Error::new(ErrorKind::Internal, what).caused_by(error)
+            })?,
+            ledger_entry: delivery.ledger_entry.map(|entry| entry.to_string()),
+            written_at: stored_time::text(receipt.at),
+        })
+    }
+}
+
+/// What is delivered of a batch, cheap to hand to another thread.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    pub(crate) id: BatchId,
+    pub(crate) stream: std::sync::Arc<sync_core::StreamDescriptor>,
+    pub(crate) place: BatchPlace,
+    pub(crate) rows: arrow_array::RecordBatch,
+    pub(crate) ledger_entry: Option<sync_core::Digest>,
+}
+
+impl Delivery {
+    pub(crate) fn of(batch: &Batch) -> Self {
+        Self {
+            id: batch.id(),
+            stream: std::sync::Arc::clone(batch.stream()),
+            place: batch.place().clone(),
+            rows: batch.rows().clone(),
+            ledger_entry: batch.ledger_entry(),
+        }
+    }
+}
+
+/// The receipt of a batch that is there, from the columns `rejected` and `written_at`.
+pub(crate) fn receipt_from(batch: BatchId, rejected: &str, written_at: &str) -> Result<Receipt> {
+    let damaged = |column: &str| {
+        let what = "the row that says that the batch is there is damaged: restore the database \
+                    from a backup, or drop the stream's table and read the stream anew";
+        Error::new(ErrorKind::Data, what)
+            .with("table", BATCHES)
+            .with("column", column)
+            .with("batch", batch.to_string())
+    };
+    let at = stored_time::read(written_at).ok_or_else(|| damaged("written_at"))?;
+    let rejected: Vec<Rejection> =
+        serde_json::from_str(rejected).map_err(|error| damaged("rejected").caused_by(error))?;
+    let mut receipt = Receipt::durable(batch, at);
+    receipt.rejected = rejected;
+    Ok(receipt)
+}
+
+/// Now, cut to what is stored, so that a receipt read back equals the one first given.
+pub(crate) fn stored_now(clock: &dyn sync_core::clock::Clock) -> OffsetDateTime {
+    stored_time::cut(clock.now())
+}

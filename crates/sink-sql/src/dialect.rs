@@ -1,0 +1,65 @@
+//! What databases say differently.
+
+use crate::column_type::ColumnType;
+use crate::reporting::Alias;
+
+/// The words of one database. Statements are built from these alone, so that an engine brings a
+/// dialect and a way to run statements, and no SQL of its own for tables and rows.
+pub(crate) trait Dialect {
+    /// The type of a column.
+    fn type_of(&self, column_type: ColumnType) -> &'static str;
+
+    /// What follows the closing parenthesis of a table's definition.
+    fn table_suffix(&self) -> &'static str;
+
+    /// The definition of a column that shows another.
+    fn alias(&self, alias: &Alias) -> String;
+
+    /// The place of a statement's argument, counted from 1.
+    fn argument(&self, position: usize) -> String;
+
+    /// The exact sum of a column of decimals.
+    fn sum(&self, expression: &str) -> String;
+
+    /// What a boolean column holds where it is false.
+    fn no(&self) -> &'static str;
+
+    /// What a boolean column holds where it is true.
+    fn yes(&self) -> &'static str;
+
+    /// The most columns that a table has.
+    fn max_columns(&self) -> usize;
+
+    /// Whether the database keeps a table's name for itself.
+    fn reserves_table(&self, name: &str) -> bool;
+
+    /// A name, so that it is never taken for a keyword.
+    fn identifier(&self, name: &str) -> String {
+        format!("\"{}\"", name.replace('"', "\"\""))
+    }
+
+    /// A text as part of a statement.
+    fn literal(&self, text: &str) -> String {
+        format!("'{}'", text.replace('\'', "''"))
+    }
+}
+
+/// Identifiers behind each other.
+pub(crate) fn identifiers<'a>(
+    dialect: &dyn Dialect,
+    names: impl IntoIterator<Item = &'a str>,
+) -> String {
+    let quoted: Vec<_> = names
+        .into_iter()
+        .map(|name| dialect.identifier(name))
+        .collect();
+    quoted.join(", ")
+}
+
+/// The places of the first `count` arguments behind each other.
+pub(crate) fn arguments(dialect: &dyn Dialect, count: usize) -> String {
+    let places: Vec<_> = (1..=count)
+        .map(|position| dialect.argument(position))
+        .collect();
+    places.join(", ")
+}

@@ -1,0 +1,18 @@
+//! One SQLite file as a destination.
+
+mod bind;
+mod check;
+mod connection;
+mod decimal_sum;
+mod dialect;
+mod failure;
+mod options;
+mod reader;
+mod schema;
+mod sink;
+mod totals;
+mod write;
+
+pub use options::SqliteOptions;
+pub use reader::{Reader, Row, Rows};
+pub use sink::SqliteSink;

@@ -1,0 +1,241 @@
+//! The destination.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use rusqlite::Connection;
+use sync_core::capabilities::Guarantee;
+use sync_core::{
+    Batch, BatchId, Capabilities, ControlTotals, Error, ErrorKind, Finding, FlushReceipt, Landed,
+    Receipt, Result, SchemaPlan, Sink, StreamDescriptor, StreamName, TotalsQuery,
+};
+use tokio::runtime::Handle;
+
+use super::check;
+use super::connection::{file_path, open_writer};
+use super::failure::failed;
+use super::options::SqliteOptions;
+use super::reader::{Reader, Rows};
+use super::schema;
+use super::totals;
+use super::write;
+use crate::bookkeeping::{Delivery, stored_now};
+
+/// Bigger batches would only make the log grow that a transaction is kept in.
+const MAX_BATCH_BYTES: usize = 64 << 20;
+
+/// A SQLite file as a destination, exactly once: a batch's rows and the mark that they are there
+/// are one transaction.
+///
+/// Its async functions run on a thread for blocking work, so they need a tokio runtime. Cloning
+/// gives another handle on the same connection.
+#[derive(Clone)]
+pub struct SqliteSink {
+    shared: Arc<Shared>,
+}
+
+struct Shared {
+    path: PathBuf,
+    options: SqliteOptions,
+    writer: Mutex<Connection>,
+}
+
+impl fmt::Debug for SqliteSink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SqliteSink")
+            .field("path", &self.shared.path)
+            .field("options", &self.shared.options)
+            .finish()
+    }
+}
+
+impl SqliteSink {
+    /// Opens a database file, or creates it; its folder must exist.
+    ///
+    /// Blocks for a moment, and for as long as
+    /// [`busy_timeout`](SqliteOptions::busy_timeout) where another program holds a lock.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::NotFound`] where the file cannot be opened, [`ErrorKind::Permission`] where it
+    /// cannot be written, [`ErrorKind::Config`] where it is not a database,
+    /// [`ErrorKind::Data`] where it is damaged, [`ErrorKind::Conflict`] where it is locked, and
+    /// [`ErrorKind::Unsupported`] where it cannot keep a write-ahead log.
+    pub fn open(path: impl AsRef<Path>, options: SqliteOptions) -> Result<Self> {
+        let path = file_path(path.as_ref())?;
+        let writer = open_writer(&path, &options)
+            .map_err(|error| error.with("path", path.display().to_string()))?;
+        let shared = Shared {
+            path,
+            options,
+            writer: Mutex::new(writer),
+        };
+        Ok(Self {
+            shared: Arc::new(shared),
+        })
+    }
+
+    /// The file, as an absolute path.
+    pub fn path(&self) -> &Path {
+        &self.shared.path
+    }
+
+    /// A connection of its own for queries, which sees all batches that were written.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::open`].
+    pub fn reader(&self) -> Result<Reader> {
+        self.shared.reader()
+    }
+
+    /// Answers one query that reads, holding all rows in memory. `decimal_sum(X)` is the exact sum
+    /// of decimals.
+    ///
+    /// # Errors
+    ///
+    /// As [`Reader::query`].
+    pub async fn query(&self, sql: impl Into<String>) -> Result<Rows> {
+        let sql = sql.into();
+        self.run(move |shared| shared.reader()?.query(&sql)).await
+    }
+
+    /// Runs blocking work on a thread that may block, and says which file it was about.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let runtime = Handle::try_current().map_err(|cause| {
+            let what = "the SQLite sink works on a tokio runtime: call it inside one";
+            Error::new(ErrorKind::Internal, what).caused_by(cause)
+        })?;
+        let shared = Arc::clone(&self.shared);
+        let done = runtime.spawn_blocking(move || work(&shared)).await;
+        let done = done.unwrap_or_else(|cause| {
+            let what = "the work on the database was broken off";
+            Err(Error::new(ErrorKind::Internal, what)
+                .in_phase(sync_core::Phase::MaybeReceived)
+                .caused_by(cause))
+        });
+        done.map_err(|error| {
+            if error.context().any(|(name, _)| name == "path") {
+                return error;
+            }
+            error.with("path", self.shared.path.display().to_string())
+        })
+    }
+}
+
+impl Shared {
+    /// The connection that writes. A thread that panicked while it held it has rolled back what it
+    /// had begun, so it stays usable.
+    fn writer(&self) -> MutexGuard<'_, Connection> {
+        self.writer.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reader(&self) -> Result<Reader> {
+        Reader::open_with(&self.path, &self.options)
+    }
+}
+
+#[async_trait]
+impl Sink for SqliteSink {
+    fn name(&self) -> &str {
+        "sqlite"
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        let mut capabilities = Capabilities::upserting(Guarantee::ExactlyOnce);
+        capabilities.max_batch_bytes = MAX_BATCH_BYTES;
+        capabilities
+    }
+
+    async fn check(&self) -> Result<Vec<Finding>> {
+        self.run(|shared| Ok(check::check(&mut shared.writer(), &shared.path)))
+            .await
+    }
+
+    async fn plan(&self, stream: &StreamDescriptor) -> Result<SchemaPlan> {
+        let stream = stream.clone();
+        self.run(move |shared| {
+            let reporting = shared.options.reporting_columns;
+            schema::plan(&shared.writer(), &stream, reporting)
+        })
+        .await
+    }
+
+    async fn prepare(&self, plan: &SchemaPlan) -> Result<()> {
+        let plan = plan.clone();
+        self.run(move |shared| {
+            let reporting = shared.options.reporting_columns;
+            schema::prepare(&mut shared.writer(), &plan, reporting)
+        })
+        .await
+    }
+
+    async fn write(&self, batch: &Batch) -> Result<Receipt> {
+        let delivery = Delivery::of(batch);
+        let (stream, id) = (batch.stream().name.clone(), batch.id());
+        let written = self
+            .run(move |shared| {
+                let at = stored_now(shared.options.clock.as_ref());
+                write::write(&mut shared.writer(), &delivery, at)
+            })
+            .await;
+        match &written {
+            Ok(receipt) => tracing::debug!(
+                stream = %stream,
+                batch = %id,
+                rows = batch.len(),
+                rejected = receipt.rejected.len(),
+                "batch written"
+            ),
+            Err(error) => {
+                tracing::debug!(stream = %stream, batch = %id, kind = %error.kind(), "batch not written");
+            }
+        }
+        written.map_err(|error| {
+            let told = error.context().any(|(name, _)| name == "stream");
+            let error = if told {
+                error
+            } else {
+                error.with("stream", stream.as_str())
+            };
+            error.with("batch", id.to_string())
+        })
+    }
+
+    async fn flush(&self, _stream: &StreamName) -> Result<FlushReceipt> {
+        // Every batch is durable as soon as its transaction is committed; this only moves it from
+        // the log into the file, as far as no reader is in the way.
+        self.run(|shared| {
+            shared
+                .writer()
+                .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
+                .map_err(|cause| failed("the database cannot be flushed", cause))?;
+            Ok(FlushReceipt::default())
+        })
+        .await
+    }
+
+    async fn lookup(&self, batch: &BatchId) -> Result<Landed> {
+        let batch = *batch;
+        // On the connection that writes, so that a write which is under way is waited for.
+        self.run(move |shared| {
+            let receipt = write::landed(&shared.writer(), batch)?;
+            Ok(receipt.map_or(Landed::No, Landed::Yes))
+        })
+        .await
+    }
+
+    async fn control_totals(&self, query: &TotalsQuery) -> Result<Option<ControlTotals>> {
+        let query = query.clone();
+        self.run(move |shared| {
+            let reader = shared.reader()?;
+            totals::control_totals(reader.connection(), &query).map(Some)
+        })
+        .await
+    }
+}

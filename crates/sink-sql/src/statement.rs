@@ -1,0 +1,133 @@
+//! Statements over a stream's rows.
+
+use sync_core::batch::system;
+use sync_core::{Error, ErrorKind, Result, StreamDescriptor};
+
+use crate::dialect::{Dialect, arguments, identifiers};
+
+/// Writes one record, whether it is new or not. The arguments are the values of `columns`.
+///
+/// `cleared` are columns that the source has dropped: they turn null. All columns that are in
+/// neither list are left alone.
+pub(crate) fn upsert(
+    dialect: &dyn Dialect,
+    table: &str,
+    key: &[String],
+    columns: &[&str],
+    cleared: &[&str],
+) -> String {
+    let replaced = columns
+        .iter()
+        .filter(|column| !key.iter().any(|part| part == *column))
+        .map(|column| dialect.identifier(column))
+        .map(|column| format!("{column} = excluded.{column}"));
+    let emptied = cleared
+        .iter()
+        .map(|column| format!("{} = NULL", dialect.identifier(column)));
+    format!(
+        "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO UPDATE SET {}",
+        dialect.identifier(table),
+        identifiers(dialect, columns.iter().copied()),
+        arguments(dialect, columns.len()),
+        identifiers(dialect, key.iter().map(String::as_str)),
+        replaced.chain(emptied).collect::<Vec<_>>().join(", ")
+    )
+}
+
+/// The system columns that [`mark_deleted`] sets: its first arguments, before the key.
+pub(crate) const MARKED: [&str; 3] = [system::RECORD_ID, system::BATCH_ID, system::SYNCED_AT];
+
+/// Marks one record as gone. The arguments are [`MARKED`], then the key.
+pub(crate) fn mark_deleted(dialect: &dyn Dialect, table: &str, key: &[String]) -> String {
+    let set = MARKED.iter().enumerate().map(|(position, column)| {
+        let argument = dialect.argument(position + 1);
+        format!("{} = {argument}", dialect.identifier(column))
+    });
+    let deleted = format!(
+        "{} = {}",
+        dialect.identifier(system::DELETED),
+        dialect.yes()
+    );
+    format!(
+        "UPDATE {} SET {} WHERE {}",
+        dialect.identifier(table),
+        set.chain([deleted]).collect::<Vec<_>>().join(", "),
+        key_equals(dialect, key, MARKED.len())
+    )
+}
+
+/// Removes one record. The arguments are the key.
+pub(crate) fn remove(dialect: &dyn Dialect, table: &str, key: &[String]) -> String {
+    format!(
+        "DELETE FROM {} WHERE {}",
+        dialect.identifier(table),
+        key_equals(dialect, key, 0)
+    )
+}
+
+/// Counts and sums of the live rows by group: the group's columns, the count, the sums. With
+/// `bounded`, the argument is the time before which a row was modified.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`] where a bound is asked for and the stream lacks a column to bound.
+pub(crate) fn totals(
+    dialect: &dyn Dialect,
+    stream: &StreamDescriptor,
+    bounded: bool,
+) -> Result<String> {
+    let groups: Vec<_> = stream
+        .totals
+        .group_by
+        .iter()
+        .map(|column| dialect.identifier(column))
+        .collect();
+    let sums = stream
+        .totals
+        .sums
+        .iter()
+        .map(|column| dialect.sum(&dialect.identifier(column)));
+    let selected: Vec<_> = groups
+        .iter()
+        .cloned()
+        .chain(["count(*)".to_owned()])
+        .chain(sums)
+        .collect();
+    let mut sql = format!(
+        "SELECT {} FROM {} WHERE {} = {}",
+        selected.join(", "),
+        dialect.identifier(stream.name.as_str()),
+        dialect.identifier(system::DELETED),
+        dialect.no()
+    );
+    if bounded {
+        let column = stream.modified.as_deref().ok_or_else(|| {
+            let what = "totals up to a time need a column that says when a record was modified";
+            Error::new(ErrorKind::Config, what).with("stream", stream.name.as_str())
+        })?;
+        let (column, bound) = (dialect.identifier(column), dialect.argument(1));
+        sql.push_str(&format!(" AND ({column} IS NULL OR {column} < {bound})"));
+    }
+    if !groups.is_empty() {
+        sql.push_str(" GROUP BY ");
+        sql.push_str(&groups.join(", "));
+    }
+    Ok(sql)
+}
+
+/// Finds one record. The arguments are the key.
+pub(crate) fn find(dialect: &dyn Dialect, table: &str, key: &[String]) -> String {
+    format!(
+        "SELECT 1 FROM {} WHERE {}",
+        dialect.identifier(table),
+        key_equals(dialect, key, 0)
+    )
+}
+
+fn key_equals(dialect: &dyn Dialect, key: &[String], skipped: usize) -> String {
+    let equals = key.iter().enumerate().map(|(position, column)| {
+        let argument = dialect.argument(skipped + position + 1);
+        format!("{} = {argument}", dialect.identifier(column))
+    });
+    equals.collect::<Vec<_>>().join(" AND ")
+}
