@@ -80,11 +80,10 @@ impl Reader {
     ) -> Result<Vec<String>> {
         let refused = |cause| failed(DOING, cause).with("path", &self.path);
         let mut statement = self.connection.prepare(sql).map_err(refused)?;
-        let columns: Vec<String> = statement
-            .column_names()
-            .into_iter()
-            .map(str::to_owned)
-            .collect();
+        let columns: Vec<String> = (0..statement.column_count())
+            .map(|position| statement.column_name(position).map(str::to_owned))
+            .collect::<rusqlite::Result<_>>()
+            .map_err(refused)?;
         let mut cells = vec![Cell::default(); columns.len()];
         let mut rows = statement.query([]).map_err(refused)?;
         while let Some(row) = rows.next().map_err(refused)? {
