@@ -1,0 +1,115 @@
+//! The rules of the house: which crate may depend on which.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::process::Command;
+
+use serde_json::Value;
+
+/// What each member may depend on among the members. Tests may use more.
+const RULES: &[(&str, &[&str])] = &[
+    ("intacct-xml", &[]),
+    ("sync-http", &[]),
+    ("sync-core", &[]),
+    ("intacct-client", &["intacct-xml", "sync-http", "sync-core"]),
+    ("sink-sql", &["sync-core", "sync-http"]),
+    // What checks others must not share code with them.
+    ("intacct-sim", &[]),
+];
+
+/// Members that see everything.
+const FREE: &[&str] = &[
+    "intacct-sync-examples",
+    "intacct-sync-benches",
+    "intacct-sync-tests",
+];
+
+#[test]
+fn members_depend_on_what_the_house_allows() {
+    let members = members();
+    let rules: BTreeMap<_, _> = RULES.iter().copied().collect();
+    for (name, package) in &members {
+        if FREE.contains(&name.as_str()) {
+            continue;
+        }
+        let allowed = rules.get(name.as_str());
+        let allowed = allowed.unwrap_or_else(|| panic!("no rule says what {name} may depend on"));
+        for dependency in dependencies(package) {
+            let target = dependency["name"].as_str().unwrap();
+            let is_test_only = dependency["kind"] == "dev";
+            if members.contains_key(target) && !is_test_only {
+                assert!(
+                    allowed.contains(&target),
+                    "{name} must not depend on {target}"
+                );
+            }
+        }
+    }
+    let missing: Vec<_> = rules
+        .keys()
+        .filter(|name| !members.contains_key(**name))
+        .collect();
+    assert!(
+        missing.is_empty(),
+        "rules for crates that are gone: {missing:?}"
+    );
+}
+
+#[test]
+fn the_client_builds_without_the_pipeline() {
+    let members = members();
+    let core = dependencies(&members["intacct-client"]).find(|it| it["name"] == "sync-core");
+    assert_eq!(
+        core.unwrap()["optional"],
+        true,
+        "sync-core is behind the feature `source`"
+    );
+}
+
+#[test]
+fn what_must_not_be_in_the_tree_is_not() {
+    let metadata = metadata(&["--all-features"]);
+    let packages: BTreeSet<_> = metadata["packages"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|it| it["name"].as_str().unwrap())
+        .collect();
+    for name in [
+        "openssl-sys",
+        "native-tls",
+        "ring",
+        "rsa",
+        "jsonwebtoken",
+        "sqlx",
+    ] {
+        assert!(!packages.contains(name), "{name} is in the tree");
+    }
+}
+
+fn members() -> BTreeMap<String, Value> {
+    let metadata = metadata(&["--no-deps"]);
+    let packages = metadata["packages"].as_array().unwrap();
+    packages
+        .iter()
+        .map(|it| (it["name"].as_str().unwrap().to_owned(), it.clone()))
+        .collect()
+}
+
+fn dependencies(package: &Value) -> impl Iterator<Item = &Value> {
+    package["dependencies"].as_array().unwrap().iter()
+}
+
+fn metadata(more: &[&str]) -> Value {
+    let output = Command::new(env!("CARGO"))
+        .args(["metadata", "--format-version", "1", "--locked", "--offline"])
+        .args(more)
+        .current_dir(env!("CARGO_MANIFEST_DIR"))
+        .output()
+        .unwrap();
+    assert!(
+        output.status.success(),
+        "{}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    serde_json::from_slice(&output.stdout).unwrap()
+}
