@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use quick_xml::XmlVersion;
-use quick_xml::errors::{Error as XmlError, IllFormedError};
+use quick_xml::errors::{Error as XmlError, IllFormedError, SyntaxError};
 use quick_xml::events::{BytesDecl, BytesRef, BytesStart, Event};
 use quick_xml::reader::Reader;
 
@@ -363,11 +363,24 @@ impl<'a> Cursor<'a> {
         .in_field(tag.name())
     }
 
+    /// Whether the document was cut in the first characters of a comment, CDATA section or DOCTYPE.
+    fn ends_in_a_bang(&self) -> bool {
+        let place = usize::try_from(self.reader.error_position()).unwrap_or(usize::MAX);
+        let rest = self.document.get(place..).unwrap_or_default();
+        ["<!--", "<![CDATA[", "<!DOCTYPE"]
+            .iter()
+            .any(|whole| whole.starts_with(rest))
+    }
+
     /// The parser's own words can quote the answer, so they are not kept.
     fn not_well_formed(&self, error: XmlError) -> Error {
         let at_the_end = self.local_position() >= self.document.len();
         let what = match &error {
-            XmlError::Syntax(_) if at_the_end => return Error::truncated().at(self.position()),
+            XmlError::Syntax(SyntaxError::InvalidBangMarkup) if !self.ends_in_a_bang() => {
+                "markup that begins with <! and is unknown"
+            }
+            // The parser reports these where it reaches the end in the middle of markup.
+            XmlError::Syntax(_) => return Error::truncated().at(self.position()),
             XmlError::IllFormed(IllFormedError::UnclosedReference) if at_the_end => {
                 return Error::truncated().at(self.position());
             }
