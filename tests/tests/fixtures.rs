@@ -2,6 +2,7 @@
 //!
 //! The recordings are not part of this repository. The environment variable `INTACCT_FIXTURES` names
 //! their folder; without it every test here says that it is skipped.
+#![allow(clippy::expect_used, clippy::print_stdout, reason = "a test may panic and say so")]
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
 //! Answers as they come: whole, cut, hostile, and not the gateway's at all.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use intacct_xml::response::{
     Discard, Dispatch, Element, GatewayError, IllegalCharacters, Level, ReadOptions, RecordCount,
@@ -543,15 +544,6 @@ proptest! {
     }
 
     #[test]
-    fn no_prefix_of_a_page_is_a_page(body in any_page()) {
-        for cut in 0..body.len() {
-            let error = error_of(&body.as_bytes()[..cut]);
-            let expected = if cut == 0 { ErrorKind::NotXml } else { ErrorKind::Truncated };
-            prop_assert_eq!(error.kind(), expected, "cut at {}: {}", cut, error);
-        }
-    }
-
-    #[test]
     fn no_bytes_panic(body in prop::collection::vec(any::<u8>(), 0..200)) {
         let _ = read_response(&body, &ReadOptions::default(), &mut Tree::new());
         let _ = read_error_message(&body, &ReadOptions::default());
@@ -568,5 +560,18 @@ proptest! {
             body[place] = byte;
         }
         let _ = read_response(&body, &ReadOptions::default(), &mut Tree::new());
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn no_prefix_of_a_page_is_a_page(body in any_page()) {
+        for cut in 0..body.len() {
+            let error = error_of(&body.as_bytes()[..cut]);
+            let expected = if cut == 0 { ErrorKind::NotXml } else { ErrorKind::Truncated };
+            prop_assert_eq!(error.kind(), expected, "cut at {}: {}", cut, error);
+        }
     }
 }
