@@ -113,10 +113,14 @@ fn parsed(text: &[u8]) -> Option<(i128, u8)> {
     Some((decimal.unscaled(), decimal.scale()))
 }
 
-/// With a code of its own, so that it is told from a statement that is wrong.
 fn refused(message: String) -> rusqlite::Error {
-    let mismatch = rusqlite::ffi::Error::new(rusqlite::ffi::SQLITE_MISMATCH);
-    rusqlite::Error::SqliteFailure(mismatch, Some(message))
+    rusqlite::Error::UserFunctionError(message.into())
+}
+
+/// Whether a statement failed because a sum has no exact result. SQLite keeps only the message.
+pub(super) fn refuses(cause: &rusqlite::Error) -> bool {
+    matches!(cause, rusqlite::Error::SqliteFailure(_, Some(message))
+        if message.strip_prefix(NAME).is_some_and(|rest| rest.starts_with(": ")))
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 use rusqlite::ErrorCode;
 use sync_core::{Error, ErrorKind, Phase, Retry};
 
+use super::decimal_sum;
+
 /// The error for a failure of the database as a whole, while `doing` something.
 pub(super) fn failed(doing: &str, cause: rusqlite::Error) -> Error {
     let Meaning {
@@ -83,10 +85,10 @@ pub(super) fn meaning(cause: &rusqlite::Error) -> Meaning {
             "a value is larger than SQLite takes",
             "shorten it at the source",
         ),
-        Some(ErrorCode::TypeMismatch) => (
+        _ if decimal_sum::refuses(cause) => (
             ErrorKind::Data,
             Retry::Never,
-            "a value has no exact result",
+            "a sum has no exact result",
             "look for what is not a decimal number, or for too many digits",
         ),
         Some(ErrorCode::AuthorizationForStatementDenied) => (

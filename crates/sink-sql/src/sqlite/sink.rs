@@ -239,3 +239,77 @@ impl Sink for SqliteSink {
         .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use arrow_array::{RecordBatch, StringArray};
+    use arrow_schema::{DataType, Field, Schema};
+    use rusqlite::limits::Limit;
+    use sync_core::{BatchPlace, Operation, Window};
+
+    /// A sink with a table of notes, and a batch of these.
+    async fn notes(folder: &Path, texts: &[&str]) -> (SqliteSink, Batch) {
+        let fields = ["recordno", "body"].map(|name| Field::new(name, DataType::Utf8, false));
+        let schema = Arc::new(Schema::new(fields.to_vec()));
+        let key = vec!["recordno".to_owned()];
+        let name = StreamName::new("note").unwrap();
+        let stream = Arc::new(StreamDescriptor::new(name, Arc::clone(&schema), key).unwrap());
+        let keys = (0..texts.len()).map(|key| key.to_string());
+        let keys = Arc::new(StringArray::from_iter_values(keys));
+        let bodies = Arc::new(StringArray::from_iter_values(texts));
+        let rows = RecordBatch::try_new(schema, vec![keys, bodies]).unwrap();
+        let until = time::macros::datetime!(2026-01-31 18:02 UTC);
+        let place = BatchPlace {
+            pipeline: "test".into(),
+            company: "DEMO".into(),
+            operation: Operation::Upsert,
+            window: Window { from: None, until },
+            ordinal: 0,
+        };
+        let batch = Batch::new(Arc::clone(&stream), place, &rows, until).unwrap();
+        let sink = SqliteSink::open(folder.join("finance.db"), SqliteOptions::default()).unwrap();
+        sink.prepare(&sink.plan(&stream).await.unwrap())
+            .await
+            .unwrap();
+        (sink, batch)
+    }
+
+    #[tokio::test]
+    async fn a_full_disk_is_an_error_that_keeps_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let body = "x".repeat(1 << 20);
+        let (sink, batch) = notes(folder.path(), &["small", &body]).await;
+        let limit = |pages: i64| {
+            let writer = sink.shared.writer();
+            let set = writer.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()));
+            set.unwrap();
+        };
+        limit(20);
+        let error = sink.write(&batch).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        assert!(error.to_string().contains("disk is full"), "{error}");
+        assert_eq!(sink.lookup(&batch.id()).await.unwrap(), Landed::No);
+        limit(1 << 20);
+        assert_eq!(sink.write(&batch).await.unwrap().rejected, []);
+    }
+
+    #[tokio::test]
+    async fn a_text_beyond_the_limit_refuses_its_row_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        // The second is too long by itself, the third with the rest of its row.
+        let (long, longer) = ("x".repeat(9_950), "x".repeat(10_001));
+        let (sink, batch) = notes(folder.path(), &["small", &longer, &long]).await;
+        sink.shared
+            .writer()
+            .set_limit(Limit::SQLITE_LIMIT_LENGTH, 10_000)
+            .unwrap();
+        let receipt = sink.write(&batch).await.unwrap();
+        let refused: Vec<_> = (receipt.rejected.iter())
+            .map(|one| (one.row, one.column.as_deref()))
+            .collect();
+        assert_eq!(refused, [(1, Some("body")), (2, None)]);
+        let there = sink.query("SELECT body FROM note").await.unwrap();
+        assert_eq!(there.rows, [[Some("small".to_owned())]]);
+    }
+}
