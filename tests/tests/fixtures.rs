@@ -2,7 +2,11 @@
 //!
 //! The recordings are not part of this repository. The environment variable `INTACCT_FIXTURES` names
 //! their folder; without it every test here says that it is skipped.
-#![allow(clippy::expect_used, clippy::print_stdout, reason = "a test may panic and say so")]
+#![allow(
+    clippy::expect_used,
+    clippy::print_stdout,
+    reason = "a test may panic and say so"
+)]
 
 use std::collections::BTreeSet;
 use std::path::PathBuf;

@@ -186,6 +186,93 @@ fn an_expired_session_is_an_authentication_failure() {
 }
 
 #[test]
+fn what_an_answer_lacks_is_named() {
+    let whole = page("query", "count=\"0\"", "");
+    read_tree(&whole).unwrap();
+    let success = "<status>success</status>";
+    let parts = |start: &str, end: &str| {
+        let from = whole.find(start).unwrap();
+        let to = whole.find(end).unwrap() + end.len();
+        whole[from..to].to_owned()
+    };
+    let (control, operation) = (
+        parts("<control>", "</control>"),
+        parts("<operation>", "</operation>"),
+    );
+    let authentication = parts("<authentication>", "</authentication>");
+    let result = parts("<result>", "</result>");
+    let data = parts("<data", "</data>");
+    let without = |part: &str, cut: &str| whole.replace(part, &part.replace(cut, ""));
+    let cases = [
+        (without(&control, &control), "control"),
+        (without(&control, success), "status"),
+        (without(&operation, &operation), "operation"),
+        (without(&authentication, &authentication), "authentication"),
+        (without(&authentication, success), "status"),
+        (without(&result, &result), "result"),
+        (without(&result, success), "status"),
+        (without(&result, "<function>query</function>"), "function"),
+        (without(&result, "<controlid>f-1</controlid>"), "controlid"),
+        (
+            without(&result, "<controlid>f-1</controlid>").replace(&data, ""),
+            "controlid",
+        ),
+        (
+            without(&result, "<function>query</function>").replace(&data, ""),
+            "function",
+        ),
+    ];
+    for (body, element) in cases {
+        let error = error_of(&body);
+        assert_eq!(
+            (error.kind(), error.field()),
+            (ErrorKind::Protocol, Some(element)),
+            "{error}"
+        );
+        assert!(
+            error
+                .to_string()
+                .contains(&format!("no element {element} in")),
+            "{error}"
+        );
+    }
+}
+
+#[test]
+fn errors_beside_a_success_are_a_failure() {
+    let message = "<errormessage><error><errorno>E</errorno></error></errormessage>";
+    let whole = page("query", "count=\"0\"", "");
+    let (response, _) =
+        read_tree(&whole.replace("</operation>", &format!("{message}</operation>"))).unwrap();
+    assert_eq!(response.failure().unwrap().level, Level::Authentication);
+    let (response, _) =
+        read_tree(&whole.replace("</response>", &format!("{message}</response>"))).unwrap();
+    assert_eq!(response.failure().unwrap().level, Level::Control);
+}
+
+#[test]
+fn a_rolled_back_transaction_reports_its_cause() {
+    let result = |id: &str, status: &str, numbers: &[&str]| {
+        let errors: String = numbers
+            .iter()
+            .map(|number| format!("<error><errorno>{number}</errorno></error>"))
+            .collect();
+        format!(
+            "<result><status>{status}</status><function>query</function><controlid>{id}</controlid>\
+             <errormessage>{errors}</errormessage></result>"
+        )
+    };
+    let whole = page("query", "", "");
+    let results = result("f-2", "aborted", &["XL03000009"])
+        + &result("f-3", "failure", &["XL03000009", "BL1"]);
+    let (response, _) =
+        read_tree(&whole.replace("</operation>", &format!("{results}</operation>"))).unwrap();
+    let failure = response.failure().unwrap();
+    assert_eq!(failure.result.unwrap().control_id, "f-3");
+    assert_eq!(failure.cause().unwrap().errorno.as_deref(), Some("BL1"));
+}
+
+#[test]
 fn additional_info_does_not_overwrite_the_error() {
     let body = "<errormessage><error><errorno>BL01001973</errorno><description>outer</description>\
         <description2/><correction>outer correction</correction><additionalinfo><errorid>GL-0493</errorid>\
