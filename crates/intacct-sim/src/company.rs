@@ -1,0 +1,318 @@
+//! A company: the modelled one, or objects that a test defined.
+
+use std::collections::BTreeMap;
+
+use crate::books::{self, Books};
+use crate::calendar::{self, DAY, HOUR};
+use crate::error::{Error, ErrorKind};
+use crate::generic::{GenericTable, ObjectSpec};
+use crate::object::Object;
+
+/// How large a generated company is, by ledger lines.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Scale {
+    /// About one thousand ledger lines.
+    Tiny,
+    /// About fifty thousand.
+    #[default]
+    Small,
+    /// About one million.
+    Medium,
+    /// About five million.
+    Large,
+}
+
+impl Scale {
+    /// Ledger lines to aim at; a company has up to a tenth more.
+    pub fn lines(self) -> u64 {
+        match self {
+            Self::Tiny => 1_000,
+            Self::Small => 50_000,
+            Self::Medium => 1_000_000,
+            Self::Large => 5_000_000,
+        }
+    }
+}
+
+impl std::str::FromStr for Scale {
+    type Err = Error;
+
+    fn from_str(text: &str) -> Result<Self, Error> {
+        match text {
+            "tiny" => Ok(Self::Tiny),
+            "small" => Ok(Self::Small),
+            "medium" => Ok(Self::Medium),
+            "large" => Ok(Self::Large),
+            _ => {
+                let message = format!("{text:?} is no scale: tiny, small, medium or large");
+                Err(Error::new(ErrorKind::Invalid, message))
+            }
+        }
+    }
+}
+
+/// What a single edit does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(rename_all = "lowercase")]
+#[non_exhaustive]
+pub enum EditOp {
+    /// Makes a record.
+    Create,
+    /// Changes fields of a record.
+    Update,
+    /// Removes a record.
+    Delete,
+}
+
+/// A single edit of one record.
+///
+/// In JSON: `{"object": "VENDOR", "op": "update", "recordno": "21", "fields": {"STATUS": "inactive"}}`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Edit {
+    /// Integration name of the object.
+    pub object: String,
+    /// What to do.
+    pub op: EditOp,
+    /// RECORDNO of the record; not for `create`.
+    #[serde(default)]
+    pub recordno: Option<String>,
+    /// Wire texts by field name; null empties a field.
+    #[serde(default)]
+    pub fields: BTreeMap<String, Option<String>>,
+}
+
+impl Edit {
+    /// The making of a record.
+    pub fn create(object: impl Into<String>) -> Self {
+        Self {
+            object: object.into(),
+            op: EditOp::Create,
+            recordno: None,
+            fields: BTreeMap::new(),
+        }
+    }
+
+    /// A change of the record with this RECORDNO.
+    pub fn update(object: impl Into<String>, recordno: impl ToString) -> Self {
+        let recordno = Some(recordno.to_string());
+        Self {
+            object: object.into(),
+            op: EditOp::Update,
+            recordno,
+            fields: BTreeMap::new(),
+        }
+    }
+
+    /// The removal of the record with this RECORDNO.
+    pub fn delete(object: impl Into<String>, recordno: impl ToString) -> Self {
+        let recordno = Some(recordno.to_string());
+        Self {
+            object: object.into(),
+            op: EditOp::Delete,
+            recordno,
+            fields: BTreeMap::new(),
+        }
+    }
+
+    /// Sets a field to a wire text; an empty text empties it.
+    #[must_use]
+    pub fn set(mut self, field: impl Into<String>, text: impl Into<String>) -> Self {
+        self.fields.insert(field.into(), Some(text.into()));
+        self
+    }
+
+    pub(crate) fn key(&self) -> Result<u64, Error> {
+        self.recordno
+            .as_deref()
+            .and_then(|text| text.parse().ok())
+            .ok_or_else(|| {
+                let message = format!("name the record of {} by its RECORDNO", self.object);
+                Error::new(ErrorKind::Invalid, message)
+            })
+    }
+}
+
+/// How many records of an object a change made, altered and removed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
+#[non_exhaustive]
+pub struct Changes {
+    /// Records that are new.
+    pub created: u64,
+    /// Records that were there before and look different now.
+    pub updated: u64,
+    /// Records that are gone.
+    pub deleted: u64,
+}
+
+/// Everything that the simulator serves: a company's objects and their records.
+#[derive(Clone, Debug)]
+pub struct Company {
+    objects: Objects,
+    last_round: u32,
+    /// Grows with every change.
+    pub(crate) version: u64,
+}
+
+#[derive(Clone, Debug)]
+enum Objects {
+    Books(Box<Books>),
+    Generic(Vec<GenericTable>),
+}
+
+/// The instant at which a company's clock starts unless another is given:
+/// 2026-01-31 18:00:00 UTC, in seconds since 1970.
+pub(crate) const START: i64 = calendar::days(2026, 1, 31) as i64 * DAY + 18 * HOUR;
+
+impl Company {
+    /// The modelled company: a function of seed, scale and `start`, the instant at which its
+    /// clock starts, in seconds since 1970. All its records were last changed three hours or
+    /// more before.
+    pub fn generate(seed: u64, scale: Scale, start: i64) -> Self {
+        let books = Box::new(books::generate(seed, scale, start));
+        Self {
+            objects: Objects::Books(books),
+            last_round: 0,
+            version: 0,
+        }
+    }
+
+    /// A company of any objects.
+    ///
+    /// # Errors
+    /// `Invalid` or `NotFound` when a record has a field that its object has not, a text that its
+    /// type does not allow, or no RECORDNO of digits; `Refused` when two records share one.
+    pub fn from_objects(objects: impl IntoIterator<Item = ObjectSpec>) -> Result<Self, Error> {
+        let tables = objects
+            .into_iter()
+            .map(GenericTable::new)
+            .collect::<Result<_, _>>()?;
+        Ok(Self {
+            objects: Objects::Generic(tables),
+            last_round: 0,
+            version: 0,
+        })
+    }
+
+    /// The modelled books, if this is the modelled company.
+    pub(crate) fn books(&self) -> Option<&Books> {
+        match &self.objects {
+            Objects::Books(books) => Some(books),
+            Objects::Generic(_) => None,
+        }
+    }
+
+    pub(crate) fn names(&self) -> Vec<&str> {
+        match &self.objects {
+            Objects::Books(_) => books::fields::NAMES.to_vec(),
+            Objects::Generic(tables) => tables.iter().map(GenericTable::name).collect(),
+        }
+    }
+
+    pub(crate) fn object<'a>(&'a self, name: &str) -> Option<Box<dyn Object<'a> + 'a>> {
+        match &self.objects {
+            Objects::Books(books) => books::fields::object(books, name),
+            Objects::Generic(tables) => {
+                let table = tables.iter().find(|table| table.name() == name)?;
+                Some(Box::new(table))
+            }
+        }
+    }
+
+    /// The instant of the first change of a round.
+    pub(crate) fn round_starts(&self, round: u32) -> Option<i64> {
+        self.books()
+            .map(|books| books::first_instant(books.start, round))
+    }
+
+    /// Applies a round of the change story; returns what it did and the instant of its last change.
+    pub(crate) fn apply_round(
+        &mut self,
+        round: u32,
+    ) -> Result<(BTreeMap<String, Changes>, i64), Error> {
+        let Objects::Books(books) = &mut self.objects else {
+            return Err(Error::refused(
+                "objects that a test defined have no change story",
+            ));
+        };
+        if round == 0 || round > 330 {
+            return Err(Error::new(
+                ErrorKind::Invalid,
+                "rounds are numbered from 1 to 330",
+            ));
+        }
+        if round <= self.last_round {
+            let last = self.last_round;
+            return Err(Error::refused(format!(
+                "round {round} is over: round {last} was applied before; rounds only go forward"
+            )));
+        }
+        let before = books.marks();
+        let last = books.apply_round(round);
+        books.settle();
+        let first = books::first_instant(books.start, round);
+        self.last_round = round;
+        self.version += 1;
+        Ok((books.changes_since(&before, first as u32), last))
+    }
+
+    pub(crate) fn edit(
+        &mut self,
+        edit: &Edit,
+        now: i64,
+    ) -> Result<BTreeMap<String, Changes>, Error> {
+        self.version += 1;
+        match &mut self.objects {
+            Objects::Books(books) => {
+                let before = books.marks();
+                // An edit that is refused half way leaves no trace.
+                let result = books.edit(edit, now as u32);
+                books.settle();
+                result?;
+                Ok(books.changes_since(&before, now as u32))
+            }
+            Objects::Generic(tables) => {
+                let table = tables.iter_mut().find(|table| table.name() == edit.object);
+                let table = table.ok_or_else(|| {
+                    Error::new(ErrorKind::NotFound, format!("no object {}", edit.object))
+                })?;
+                edit_generic(table, edit, now)
+            }
+        }
+    }
+}
+
+fn edit_generic(
+    table: &mut GenericTable,
+    edit: &Edit,
+    now: i64,
+) -> Result<BTreeMap<String, Changes>, Error> {
+    let mut stamp = Vec::new();
+    calendar::push_instant(&mut stamp, now);
+    let stamp = String::from_utf8_lossy(&stamp);
+    let fields = edit
+        .fields
+        .iter()
+        .map(|(name, text)| (name.as_str(), text.as_deref().unwrap_or("")));
+    let mut changes = Changes::default();
+    match edit.op {
+        EditOp::Create => {
+            let key = edit
+                .recordno
+                .as_deref()
+                .map(|recordno| ("RECORDNO", recordno));
+            table.create(fields.chain(key), &stamp)?;
+            changes.created = 1;
+        }
+        EditOp::Update => {
+            table.update(edit.key()?, fields, &stamp)?;
+            changes.updated = 1;
+        }
+        EditOp::Delete => {
+            table.delete(edit.key()?)?;
+            changes.deleted = 1;
+        }
+    }
+    Ok(BTreeMap::from([(edit.object.clone(), changes)]))
+}

@@ -1,0 +1,232 @@
+//! Writing the answer: envelope, errors, and records straight from the company to bytes.
+
+use crate::calendar;
+use crate::object::{Object, quirk};
+use crate::select::Path;
+use crate::value::Value;
+
+/// An error as the gateway words it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct GatewayError {
+    pub(crate) number: String,
+    pub(crate) description: String,
+    pub(crate) description2: String,
+    pub(crate) correction: String,
+}
+
+impl GatewayError {
+    pub(crate) fn new(number: &str, description2: impl Into<String>) -> Self {
+        Self {
+            number: number.to_owned(),
+            description2: description2.into(),
+            ..Self::default()
+        }
+    }
+
+    /// The failure of a search whose words the gateway does not understand.
+    pub(crate) fn processing(description2: impl Into<String>) -> Self {
+        Self {
+            number: "DL02000001".to_owned(),
+            description: "Error There was an error processing the request.".to_owned(),
+            description2: description2.into(),
+            correction: "Check the request and send it again.".to_owned(),
+        }
+    }
+
+    pub(crate) fn no_object(name: &str) -> Self {
+        Self::new(
+            "Query Failed",
+            format!("Object definition {name} not found"),
+        )
+    }
+}
+
+/// XML that is being written.
+#[derive(Debug)]
+pub(crate) struct Xml {
+    pub(crate) bytes: Vec<u8>,
+    whitespace: bool,
+}
+
+impl Xml {
+    pub(crate) fn new(whitespace: bool) -> Self {
+        let mut xml = Self {
+            bytes: Vec::with_capacity(1_024),
+            whitespace,
+        };
+        xml.bytes
+            .extend_from_slice(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
+        xml
+    }
+
+    pub(crate) fn open(&mut self, name: &str) {
+        self.bytes.push(b'<');
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.push(b'>');
+        self.line();
+    }
+
+    pub(crate) fn close(&mut self, name: &str) {
+        self.bytes.extend_from_slice(b"</");
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.push(b'>');
+        self.line();
+    }
+
+    pub(crate) fn leaf(&mut self, name: &str, text: &str) {
+        self.bytes.push(b'<');
+        self.bytes.extend_from_slice(name.as_bytes());
+        self.bytes.push(b'>');
+        escape(&mut self.bytes, text.as_bytes());
+        self.close(name);
+    }
+
+    /// A start tag with attributes, not yet closed by `>`.
+    pub(crate) fn start(&mut self, name: &str, attributes: &[(&str, &str)]) {
+        self.bytes.push(b'<');
+        self.bytes.extend_from_slice(name.as_bytes());
+        for (name, text) in attributes {
+            self.bytes.push(b' ');
+            self.bytes.extend_from_slice(name.as_bytes());
+            self.bytes.extend_from_slice(b"=\"");
+            escape_attribute(&mut self.bytes, text);
+            self.bytes.push(b'"');
+        }
+    }
+
+    pub(crate) fn raw(&mut self, text: &str) {
+        self.bytes.extend_from_slice(text.as_bytes());
+    }
+
+    pub(crate) fn line(&mut self) {
+        if self.whitespace {
+            self.bytes.push(b'\n');
+        }
+    }
+
+    pub(crate) fn errors(&mut self, errors: &[GatewayError], additional: bool) {
+        self.open("errormessage");
+        for error in errors {
+            self.open("error");
+            self.leaf("errorno", &error.number);
+            self.leaf("description", &error.description);
+            self.leaf("description2", &error.description2);
+            self.leaf("correction", &error.correction);
+            if additional {
+                self.open("additionalinfo");
+                self.leaf("errorid", &format!("SIM-{}", error.number));
+                self.leaf("category", "GENERAL");
+                self.open("description");
+                self.leaf("messageid", "SIM.DESCRIPTION");
+                self.close("description");
+                self.close("additionalinfo");
+            }
+            self.close("error");
+        }
+        self.close("errormessage");
+    }
+
+    /// Session times as they appear in every authentication block.
+    pub(crate) fn session_times(&mut self, now: i64, timeout: i64) {
+        self.leaf("sessiontimestamp", &calendar::iso(now));
+        self.leaf("sessiontimeout", &calendar::iso(timeout));
+    }
+}
+
+/// A field of every record of an answer, with its tags ready.
+pub(crate) struct Column<'a> {
+    pub(crate) path: Path<'a>,
+    place: usize,
+    open: Vec<u8>,
+    close: Vec<u8>,
+    empty: Vec<u8>,
+}
+
+impl<'a> Column<'a> {
+    pub(crate) fn new(name: &str, path: Path<'a>) -> Self {
+        Self {
+            place: path.place(),
+            path,
+            open: format!("<{name}>").into_bytes(),
+            close: format!("</{name}>").into_bytes(),
+            empty: format!("<{name}/>").into_bytes(),
+        }
+    }
+}
+
+/// Writes the fields of a record.
+pub(crate) fn push_fields<'a>(
+    out: &mut Vec<u8>,
+    object: &(dyn Object<'a> + 'a),
+    slot: u32,
+    columns: &[Column<'a>],
+) {
+    let key = object.key(slot);
+    for column in columns {
+        let value = column.path.value(object, slot);
+        let quirk = quirk(key, column.place);
+        if value.is_null() {
+            if quirk % 3 == 0 {
+                out.extend_from_slice(&column.empty);
+            } else {
+                out.extend_from_slice(&column.open);
+                out.extend_from_slice(&column.close);
+            }
+            continue;
+        }
+        out.extend_from_slice(&column.open);
+        push_value(out, &value, quirk);
+        out.extend_from_slice(&column.close);
+    }
+}
+
+fn push_value(out: &mut Vec<u8>, value: &Value<'_>, quirk: u32) {
+    if !value.needs_escape() {
+        value.push(out, quirk);
+        return;
+    }
+    let text: &str = match value {
+        Value::Text(text) => text,
+        Value::Wire(text, _) => text,
+        _ => return,
+    };
+    // Some texts come as sections; a carriage return cannot be written in one.
+    let as_section = quirk % 7 == 3 && text.contains(['<', '&']) && !text.contains('\r');
+    if as_section {
+        out.extend_from_slice(b"<![CDATA[");
+        out.extend_from_slice(text.replace("]]>", "]]]]><![CDATA[>").as_bytes());
+        out.extend_from_slice(b"]]>");
+    } else {
+        escape(out, text.as_bytes());
+    }
+}
+
+/// Writes text content, escaped.
+pub(crate) fn escape(out: &mut Vec<u8>, text: &[u8]) {
+    let mut from = 0;
+    for (at, byte) in text.iter().enumerate() {
+        let escaped: &[u8] = match byte {
+            b'&' => b"&amp;",
+            b'<' => b"&lt;",
+            b'>' => b"&gt;",
+            b'\r' => b"&#13;",
+            _ => continue,
+        };
+        out.extend_from_slice(&text[from..at]);
+        out.extend_from_slice(escaped);
+        from = at + 1;
+    }
+    out.extend_from_slice(&text[from..]);
+}
+
+fn escape_attribute(out: &mut Vec<u8>, text: &str) {
+    for byte in text.bytes() {
+        match byte {
+            b'"' => out.extend_from_slice(b"&quot;"),
+            b'\'' => out.extend_from_slice(b"&#39;"),
+            b'\t' => out.extend_from_slice(b"&#9;"),
+            b'\n' => out.extend_from_slice(b"&#10;"),
+            other => escape(out, &[other]),
+        }
+    }
+}

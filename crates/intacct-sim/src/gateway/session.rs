@@ -1,0 +1,105 @@
+//! Sessions and what is bound to them.
+
+use std::collections::HashMap;
+
+/// Who is calling, once it has been established.
+#[derive(Clone, Debug)]
+pub(crate) struct Caller {
+    /// The session, when the call came with one.
+    pub(crate) session: Option<String>,
+    /// Record number and id of the entity; none at top level.
+    pub(crate) entity: Option<(u32, String)>,
+    pub(crate) timeout: i64,
+}
+
+#[derive(Debug, Default)]
+pub(crate) struct Sessions {
+    open: HashMap<String, Session>,
+    opened: u64,
+}
+
+#[derive(Debug)]
+struct Session {
+    entity: Option<(u32, String)>,
+    expires: i64,
+    cursors: HashMap<String, Cursor>,
+}
+
+/// Where a reader of a result is.
+#[derive(Clone, Debug)]
+pub(crate) struct Cursor {
+    pub(crate) object: String,
+    pub(crate) fields: Vec<String>,
+    pub(crate) slots: Vec<u32>,
+    pub(crate) at: usize,
+    pub(crate) page_size: usize,
+}
+
+impl Sessions {
+    /// Opens a session and returns its id. Ids are the one thing here that is not reproducible.
+    pub(crate) fn open(&mut self, entity: Option<(u32, String)>, expires: i64) -> String {
+        const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
+        self.open
+            .retain(|_, session| session.expires > expires - 7 * 86_400);
+        self.opened += 1;
+        let random: String = (0..40)
+            .map(|_| char::from(LETTERS[fastrand::usize(..LETTERS.len())]))
+            .collect();
+        let id = format!("{random}{}..", self.opened);
+        let session = Session {
+            entity,
+            expires,
+            cursors: HashMap::new(),
+        };
+        self.open.insert(id.clone(), session);
+        id
+    }
+
+    /// Moves the end of a session on and says whose it is; none when it is over or never was.
+    pub(crate) fn extend(&mut self, id: &str, now: i64, expires: i64) -> Option<Caller> {
+        let session = self
+            .open
+            .get_mut(id)
+            .filter(|session| session.expires > now)?;
+        session.expires = expires;
+        Some(Caller {
+            session: Some(id.to_owned()),
+            entity: session.entity.clone(),
+            timeout: expires,
+        })
+    }
+
+    /// Ends every session at once.
+    pub(crate) fn expire_all(&mut self) -> usize {
+        let ended = self.open.len();
+        self.open.clear();
+        ended
+    }
+
+    pub(crate) fn keep_cursor(&mut self, session: Option<&str>, cursor: Cursor) -> String {
+        self.opened += 1;
+        // The id speaks of a server and a running number, as those of the gateway seem to.
+        let id = format!("7765623031{:08x}{:016x}", self.opened, fastrand::u64(..));
+        if let Some(session) = session.and_then(|id| self.open.get_mut(id)) {
+            session.cursors.insert(id.clone(), cursor);
+        }
+        id
+    }
+
+    pub(crate) fn cursor(&self, session: Option<&str>, id: &str) -> Option<Cursor> {
+        self.open.get(session?)?.cursors.get(id).cloned()
+    }
+
+    /// Puts a cursor at its new place; a read to the end closes it.
+    pub(crate) fn move_cursor(&mut self, session: Option<&str>, id: &str, at: usize) {
+        let Some(session) = session.and_then(|id| self.open.get_mut(id)) else {
+            return;
+        };
+        if let Some(cursor) = session.cursors.get_mut(id) {
+            cursor.at = at;
+            if at >= cursor.slots.len() {
+                session.cursors.remove(id);
+            }
+        }
+    }
+}

@@ -1,0 +1,294 @@
+//! HTTP: the gateway's one address, and beside it the addresses under `/sim` that a test uses.
+
+use std::time::Instant;
+
+use axum::Router;
+use axum::body::{Body, Bytes};
+use axum::extract::{DefaultBodyLimit, Path, Request, State};
+use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::middleware::{self, Next};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use futures_util::stream;
+
+use crate::calendar;
+use crate::company::Edit;
+use crate::error::{Error, ErrorKind};
+use crate::object::quirk;
+use crate::simulator::{CompanyHandle, no_object};
+
+/// The path of the gateway.
+pub(crate) const GATEWAY_PATH: &str = "/ia/xml/xmlgw.phtml";
+/// The largest request that is read.
+const LARGEST_BODY: usize = 16 * 1024 * 1024;
+/// Records of the truth that are written at a time.
+const CHUNK: usize = 2_000;
+
+pub(crate) fn router(company: CompanyHandle, log: Option<fn(&str)>) -> Router {
+    let router = Router::new()
+        .route(GATEWAY_PATH, post(gateway))
+        .route("/sim/objects", get(objects))
+        .route("/sim/objects/{name}", get(records))
+        .route("/sim/stats", get(stats))
+        .route("/sim/reset-stats", post(reset_stats))
+        .route("/sim/change", post(change))
+        .route("/sim/edit", post(edit))
+        .route("/sim/expire-sessions", post(expire_sessions))
+        .route("/sim/clock", get(clock).post(advance_clock))
+        .layer(DefaultBodyLimit::max(LARGEST_BODY))
+        .with_state(company);
+    match log {
+        None => router,
+        Some(log) => router.layer(middleware::from_fn(
+            move |request: Request, next: Next| async move {
+                let started = Instant::now();
+                let (method, path) = (request.method().clone(), request.uri().path().to_owned());
+                let response = next.run(request).await;
+                let bytes = response.headers().get(header::CONTENT_LENGTH);
+                let bytes = bytes
+                    .and_then(|bytes| bytes.to_str().ok())
+                    .unwrap_or("-")
+                    .to_owned();
+                let (status, taken) = (response.status().as_u16(), started.elapsed().as_millis());
+                log(&format!(
+                    "{method} {path} {status} {bytes} bytes {taken} ms"
+                ));
+                response
+            },
+        )),
+    }
+}
+
+async fn gateway(
+    State(company): State<CompanyHandle>,
+    headers: HeaderMap,
+    body: Bytes,
+) -> Response {
+    let content_type = headers
+        .get(header::CONTENT_TYPE)
+        .and_then(|text| text.to_str().ok());
+    let is_xml = content_type.is_none_or(|text| text.to_ascii_lowercase().contains("xml"));
+    if !is_xml {
+        return edge_refusal(
+            &company,
+            StatusCode::BAD_REQUEST,
+            "GW-0011",
+            "Invalid Request",
+        );
+    }
+    let handle = company.clone();
+    // Rendering takes processor time; other connections go on meanwhile.
+    let answer = tokio::task::spawn_blocking(move || handle.gateway.answer(&body, &handle)).await;
+    match answer {
+        Ok(answer) => {
+            let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
+            xml_response(&company, status, answer.body)
+        }
+        Err(_) => {
+            let status = StatusCode::INTERNAL_SERVER_ERROR;
+            edge_refusal(
+                &company,
+                status,
+                "GW-0001",
+                "Internal error of the simulator",
+            )
+        }
+    }
+}
+
+/// A refusal by the edge of the gateway, which knows nothing of the request.
+fn edge_refusal(
+    company: &CompanyHandle,
+    status: StatusCode,
+    number: &str,
+    description: &str,
+) -> Response {
+    let body = format!(
+        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><response><control><status>failure</status>\
+         </control><errormessage><error><errorno>{number}</errorno><description>{description} \
+         [Request ID: sim]</description><description2></description2><correction></correction>\
+         </error></errormessage></response>"
+    );
+    xml_response(company, status, body.into_bytes())
+}
+
+fn xml_response(company: &CompanyHandle, status: StatusCode, body: Vec<u8>) -> Response {
+    let mut response = (status, body).into_response();
+    let headers = response.headers_mut();
+    headers.insert(
+        header::CONTENT_TYPE,
+        HeaderValue::from_static("text/xml; encoding=\"UTF-8\""),
+    );
+    let date = calendar::http_date(company.gateway.clock.now());
+    if let Ok(date) = HeaderValue::from_str(&date) {
+        headers.insert(header::DATE, date);
+    }
+    response
+}
+
+async fn objects(State(company): State<CompanyHandle>) -> Response {
+    json(StatusCode::OK, &company.objects())
+}
+
+/// Streams every record of an object as NDJSON.
+///
+/// Each chunk takes the company anew, so that a slow reader holds nobody up; records that are
+/// changed while it reads may be seen in either state.
+async fn records(State(company): State<CompanyHandle>, Path(name): Path<String>) -> Response {
+    if company.gateway.company().object(&name).is_none() {
+        return failure(&no_object(&name));
+    }
+    let chunks = stream::unfold(Some(0), move |at: Option<usize>| {
+        let (company, name) = (company.clone(), name.clone());
+        async move {
+            let at = at?;
+            let chunk = tokio::task::spawn_blocking(move || chunk(&company, &name, at))
+                .await
+                .ok()?;
+            let next = (!chunk.is_empty()).then_some(at + CHUNK);
+            next.map(|next| {
+                (
+                    Ok::<_, std::convert::Infallible>(Bytes::from(chunk)),
+                    Some(next),
+                )
+            })
+        }
+    });
+    let kind = [(header::CONTENT_TYPE, "application/x-ndjson")];
+    (kind, Body::from_stream(chunks)).into_response()
+}
+
+fn chunk(company: &CompanyHandle, name: &str, from: usize) -> Vec<u8> {
+    let mut out = Vec::new();
+    let company = company.gateway.company();
+    let Some(object) = company.object(name) else {
+        return out;
+    };
+    let slots = object.orders().by_key;
+    let (from, to) = (from.min(slots.len()), (from + CHUNK).min(slots.len()));
+    let names: Vec<Vec<u8>> = (0..object.field_count())
+        .map(|field| {
+            let mut name = serde_json::to_vec(&object.field(field).name).unwrap_or_default();
+            name.push(b':');
+            name
+        })
+        .collect();
+    let mut text = Vec::new();
+    for &slot in &slots[from..to] {
+        let key = object.key(slot);
+        for (field, name) in names.iter().enumerate() {
+            out.push(if field == 0 { b'{' } else { b',' });
+            out.extend_from_slice(name);
+            let value = object.value(slot, field);
+            if value.is_null() {
+                out.extend_from_slice(b"null");
+                continue;
+            }
+            text.clear();
+            value.push(&mut text, quirk(key, field));
+            let text = String::from_utf8_lossy(&text);
+            out.append(&mut serde_json::to_vec(&text).unwrap_or_default());
+        }
+        out.extend_from_slice(b"}\n");
+    }
+    out
+}
+
+async fn stats(State(company): State<CompanyHandle>) -> Response {
+    json(StatusCode::OK, &company.stats())
+}
+
+async fn reset_stats(State(company): State<CompanyHandle>) -> Response {
+    company.reset_stats();
+    json(StatusCode::OK, &serde_json::json!({}))
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Round {
+    round: u32,
+}
+
+async fn change(State(company): State<CompanyHandle>, body: Bytes) -> Response {
+    changing(body, move |round: Round| company.apply_round(round.round)).await
+}
+
+async fn edit(State(company): State<CompanyHandle>, body: Bytes) -> Response {
+    changing(body, move |edit: Edit| company.edit(&edit)).await
+}
+
+async fn changing<T, R>(
+    body: Bytes,
+    change: impl FnOnce(T) -> Result<R, Error> + Send + 'static,
+) -> Response
+where
+    T: serde::de::DeserializeOwned + Send + 'static,
+    R: serde::Serialize + Send + 'static,
+{
+    let asked = match read_json(&body) {
+        Ok(asked) => asked,
+        Err(error) => return failure(&error),
+    };
+    match tokio::task::spawn_blocking(move || change(asked)).await {
+        Ok(Ok(changes)) => json(StatusCode::OK, &changes),
+        Ok(Err(error)) => failure(&error),
+        Err(_) => failure(&Error::refused("the change could not be made")),
+    }
+}
+
+fn read_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
+    serde_json::from_slice(body).map_err(|source| {
+        let message = format!("the body is not the JSON that is expected here: {source}");
+        Error::new(ErrorKind::Invalid, message)
+    })
+}
+
+async fn expire_sessions(State(company): State<CompanyHandle>) -> Response {
+    json(
+        StatusCode::OK,
+        &serde_json::json!({ "expired": company.expire_sessions() }),
+    )
+}
+
+async fn clock(State(company): State<CompanyHandle>) -> Response {
+    clock_now(&company)
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    advance_seconds: u32,
+}
+
+async fn advance_clock(State(company): State<CompanyHandle>, body: Bytes) -> Response {
+    match read_json::<Advance>(&body) {
+        Ok(advance) => {
+            company.advance_clock(advance.advance_seconds);
+            clock_now(&company)
+        }
+        Err(error) => failure(&error),
+    }
+}
+
+fn clock_now(company: &CompanyHandle) -> Response {
+    let now = company.gateway.clock.now();
+    let body = serde_json::json!({ "now": calendar::iso(now), "unix_seconds": now });
+    json(StatusCode::OK, &body)
+}
+
+fn json(status: StatusCode, body: &impl serde::Serialize) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    match serde_json::to_vec(body) {
+        Ok(body) => (status, kind, body).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+fn failure(error: &Error) -> Response {
+    let status = match error.kind() {
+        ErrorKind::NotFound => StatusCode::NOT_FOUND,
+        ErrorKind::Refused => StatusCode::CONFLICT,
+        _ => StatusCode::BAD_REQUEST,
+    };
+    json(status, &serde_json::json!({ "error": error.to_string() }))
+}
