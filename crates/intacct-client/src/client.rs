@@ -1,0 +1,366 @@
+//! The client: one user of one company.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use intacct_xml::request::{Authentication, Function};
+use intacct_xml::response::{FunctionResult, Response};
+use sync_http::{Limiter, Retry, RetryBudget, Token, retry};
+use time::OffsetDateTime;
+
+use crate::calls::{CallCounts, CallLog};
+use crate::classify;
+use crate::config::ClientConfig;
+use crate::error::{Error, ErrorKind, Reason, Result};
+use crate::function::describe;
+use crate::session::{Session, SessionKeeper, SessionSettings, Sessions};
+use crate::transport::{Exchanged, ServerClock, Target, Transport};
+
+/// A client of one company, at its top level or in one of its entities. Cheap to clone.
+///
+/// Clones, and clients for other entities made with [`for_entity`](Self::for_entity), share connections, limits, retry
+/// budget and call counts. Each entity has a session of its own.
+#[derive(Clone)]
+pub struct Client {
+    shared: Arc<Shared>,
+    session: Arc<SessionKeeper>,
+}
+
+struct Shared {
+    config: ClientConfig,
+    transport: Arc<Transport>,
+    budget: RetryBudget,
+    settings: SessionSettings,
+    sessions: Sessions,
+}
+
+/// Whom a session was opened for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SessionInfo {
+    /// The user.
+    pub user_id: Option<String>,
+    /// The company.
+    pub company_id: Option<String>,
+    /// The entity; none at the top level.
+    pub entity_id: Option<String>,
+    /// The host that the session's calls go to.
+    pub host: Option<String>,
+}
+
+impl Client {
+    /// A client with these settings. Nothing is sent yet.
+    ///
+    /// # Errors
+    /// `Config`, naming the setting that cannot work.
+    pub fn new(config: ClientConfig) -> Result<Self> {
+        let endpoint = config.validate()?;
+        let timing = config.timing.clone();
+        let transport = Arc::new(Transport {
+            http: sync_http::Client::new(&config.http_options(&endpoint))?,
+            limiter: Limiter::new(config.limits.clone(), timing.clone())?,
+            sender: config.credentials.sender.clone(),
+            read_options: config.read_options(),
+            challenge_wait: config.challenge_wait,
+            timing: timing.clone(),
+            calls: CallLog::default(),
+            server_clock: ServerClock::default(),
+        });
+        let budget = RetryBudget::new(config.budget);
+        let settings = SessionSettings {
+            endpoint,
+            trust: config.endpoint_trust,
+            policy: config.session,
+            retry: config.retry.clone(),
+            budget: budget.clone(),
+            timing,
+        };
+        let entity = config.credentials.entity_id.clone();
+        let sessions = Sessions::default();
+        let shared = Arc::new(Shared {
+            config,
+            transport,
+            budget,
+            settings,
+            sessions,
+        });
+        let session = shared.keeper(entity.as_deref())?;
+        Ok(Self { shared, session })
+    }
+
+    /// A client for one entity of the company, with a session of its own.
+    ///
+    /// # Errors
+    /// `Config` when the id is empty or cannot be sent.
+    pub fn for_entity(&self, entity_id: &str) -> Result<Self> {
+        let session = self.shared.keeper(Some(entity_id))?;
+        Ok(Self {
+            shared: Arc::clone(&self.shared),
+            session,
+        })
+    }
+
+    /// Logs in, unless a session is open already, and tells whom the session is for.
+    ///
+    /// # Errors
+    /// `Auth` when the credentials are not accepted.
+    pub async fn login(&self) -> Result<SessionInfo> {
+        let token = self.session.get().await?;
+        let session = token.value();
+        Ok(SessionInfo {
+            user_id: session.user_id.clone(),
+            company_id: session.company_id.clone(),
+            entity_id: session.location_id.clone(),
+            host: session.endpoint.host_str().map(str::to_owned),
+        })
+    }
+
+    /// The time by the gateway's clock, from the `Date` of its answers; logs in if there was none yet. By this machine's
+    /// clock if the gateway does not tell.
+    ///
+    /// # Errors
+    /// Those of [`login`](Self::login).
+    pub async fn source_time(&self) -> Result<OffsetDateTime> {
+        let timing = &self.shared.config.timing;
+        let clock = &self.shared.transport.server_clock;
+        if clock.read(timing.monotonic()).is_none() {
+            self.session.get().await?;
+        }
+        Ok(clock
+            .read(timing.monotonic())
+            .unwrap_or_else(|| timing.now()))
+    }
+
+    /// The calls so far, those of clones and of other entities included.
+    #[must_use]
+    pub fn calls(&self) -> CallCounts {
+        self.shared.transport.calls.snapshot()
+    }
+
+    /// The settings.
+    #[must_use]
+    pub fn config(&self) -> &ClientConfig {
+        &self.shared.config
+    }
+
+    /// Sends a request, retrying what may be retried, and reads its records into the target.
+    ///
+    /// The target has the records only when this returns `Ok`.
+    pub(crate) async fn send(&self, work: Work<'_>, target: Target<'_>) -> Result<Sent> {
+        let attempt = Attempts {
+            client: self,
+            work,
+            target: Mutex::new(target),
+            progress: Mutex::new(Progress::default()),
+        };
+        let config = &self.shared.config;
+        let outcome = retry(
+            &config.retry,
+            &self.shared.budget,
+            &config.timing,
+            |error: &Error| attempt.decide(error),
+            |_number| attempt.run(),
+        )
+        .await;
+        outcome.map_err(|failure| {
+            let exhausted = failure.exhausted();
+            let error = match work.functions {
+                [function] => describe(failure.error, function),
+                _ => failure.error,
+            };
+            let spent = exhausted || (failure.attempts > 1 && error.is_transient());
+            if spent {
+                error.into_exhausted(failure.attempts)
+            } else {
+                error
+            }
+        })
+    }
+}
+
+impl Shared {
+    fn keeper(&self, entity: Option<&str>) -> Result<Arc<SessionKeeper>> {
+        self.sessions.keeper(entity, || {
+            let mut credentials = self.config.credentials.clone();
+            credentials.entity_id = entity.map(str::to_owned);
+            SessionKeeper::new(
+                Arc::clone(&self.transport),
+                &credentials,
+                self.settings.clone(),
+            )
+        })
+    }
+}
+
+/// What is to be sent.
+#[derive(Clone, Copy)]
+pub(crate) struct Work<'a> {
+    functions: &'a [Function],
+    failures: FunctionFailures,
+    /// The session that the work is bound to; otherwise whichever is current.
+    bound_to: Option<&'a Token<Session>>,
+}
+
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum FunctionFailures {
+    /// Are the call's.
+    Raised,
+    /// Are left in the response.
+    Kept,
+}
+
+impl<'a> Work<'a> {
+    /// One function, whose failure is the call's.
+    pub(crate) const fn one(function: &'a [Function; 1]) -> Self {
+        Self {
+            functions: function,
+            failures: FunctionFailures::Raised,
+            bound_to: None,
+        }
+    }
+
+    /// Functions that fail each by itself.
+    pub(crate) const fn each(functions: &'a [Function]) -> Self {
+        Self {
+            functions,
+            failures: FunctionFailures::Kept,
+            bound_to: None,
+        }
+    }
+
+    /// The same work on this session and no other.
+    pub(crate) const fn bound_to(mut self, session: &'a Token<Session>) -> Self {
+        self.bound_to = Some(session);
+        self
+    }
+}
+
+/// An answer, and the session that it came on.
+pub(crate) struct Sent {
+    pub(crate) response: Response,
+    pub(crate) session: Token<Session>,
+}
+
+impl Sent {
+    /// The result of a function that was sent.
+    pub(crate) fn result(&self, function: &Function) -> Result<&FunctionResult> {
+        result_of(&self.response, function)
+    }
+}
+
+fn result_of<'r>(response: &'r Response, function: &Function) -> Result<&'r FunctionResult> {
+    response
+        .result(function.control_id().as_str())
+        .ok_or_else(|| {
+            let message = "the answer has no result for a function that was sent";
+            describe(
+                Error::new(ErrorKind::Protocol, Reason::Envelope, message),
+                function,
+            )
+        })
+}
+
+/// The attempts at one piece of work.
+struct Attempts<'a> {
+    client: &'a Client,
+    work: Work<'a>,
+    target: Mutex<Target<'a>>,
+    progress: Mutex<Progress>,
+}
+
+#[derive(Default)]
+struct Progress {
+    /// A second expiry straight after a fresh login will not go away by a third.
+    logged_in_again: bool,
+    /// The gateway may still be working on the first one: it gets one more try and no third.
+    origin_timeouts: u32,
+}
+
+impl Attempts<'_> {
+    fn decide(&self, error: &Error) -> Retry {
+        if error.reason() == Reason::OriginTimeout {
+            let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+            progress.origin_timeouts += 1;
+            if progress.origin_timeouts > 1 {
+                return Retry::Never;
+            }
+        }
+        error.retry()
+    }
+
+    async fn run(&self) -> Result<Sent> {
+        let keeper = &self.client.session;
+        if let Some(session) = self.work.bound_to {
+            let outcome = self.exchange(session.clone()).await;
+            if outcome
+                .as_ref()
+                .is_err_and(|error| error.reason() == Reason::SessionExpired)
+            {
+                keeper.invalidate(session);
+            }
+            return outcome;
+        }
+        let session = keeper.get().await?;
+        let expired = match self.exchange(session.clone()).await {
+            Err(error) if error.reason() == Reason::SessionExpired => error,
+            outcome => return outcome,
+        };
+        keeper.invalidate(&session);
+        let first_time = {
+            let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
+            !std::mem::replace(&mut progress.logged_in_again, true)
+        };
+        if !first_time {
+            return Err(refused_again(&expired));
+        }
+        tracing::info!("session expired, logging in again");
+        let fresh = keeper.get().await?;
+        match self.exchange(fresh.clone()).await {
+            Err(error) if error.reason() == Reason::SessionExpired => {
+                keeper.invalidate(&fresh);
+                Err(refused_again(&error))
+            }
+            outcome => outcome,
+        }
+    }
+
+    async fn exchange(&self, session: Token<Session>) -> Result<Sent> {
+        let authentication = Authentication::Session(session.value().id.clone());
+        let exchanged = self
+            .client
+            .shared
+            .transport
+            .exchange(
+                &session.value().endpoint,
+                &authentication,
+                self.work.functions,
+                &self.target,
+            )
+            .await?;
+        self.client.session.observe(&session, &exchanged);
+        let Exchanged { response, .. } = exchanged;
+        if self.work.failures == FunctionFailures::Raised {
+            for function in self.work.functions {
+                if let Some(failure) = result_of(&response, function)?.failure() {
+                    return Err(classify::function(failure));
+                }
+            }
+        }
+        Ok(Sent { response, session })
+    }
+}
+
+fn refused_again(error: &Error) -> Error {
+    let message = "the session was refused again straight after a fresh login; check that nothing ends the \
+                   user's sessions, and the clocks";
+    Error::new(ErrorKind::Auth, Reason::SessionExpired, message)
+        .with_gateway_errors(error.gateway_errors())
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client")
+            .field("config", &self.shared.config)
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,156 @@
+//! Functions that answer at once: definitions, records by key, several functions in one request.
+
+use intacct_xml::metadata::{InspectedObject, ObjectDefinition, ObjectType};
+use intacct_xml::request::{Call, Function, Inspect, Lookup, Read, ReadByName};
+use intacct_xml::response::{DataAttributes, Element, Records, Tree};
+use intacct_xml::{ControlId, ObjectName};
+use serde::de::DeserializeOwned;
+
+use crate::classify;
+use crate::client::{Client, Work};
+use crate::error::{Error, ErrorKind, Reason, Result};
+use crate::transport::new_control_id;
+
+/// What one function of a request answered.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct FunctionAnswer {
+    /// The control id that its result was matched by.
+    pub control_id: ControlId,
+    /// The totals, where the function gives some.
+    pub attributes: Option<DataAttributes>,
+    /// The records. `Debug` leaves their values out.
+    pub records: Vec<Element>,
+}
+
+impl Client {
+    /// The fields and relationships of an object (developer.intacct.com, Objects).
+    ///
+    /// It passes by the permissions: an answer does not mean that the object can be read.
+    ///
+    /// # Errors
+    /// `NotFound` for an object that the company does not have; `Protocol` for an answer that is no definition.
+    pub async fn lookup(&self, object: &ObjectName) -> Result<ObjectDefinition> {
+        let records = self.records_of(Lookup::new(object.clone())).await?;
+        ObjectDefinition::from_records(&records).map_err(|source| not_understood("lookup", source))
+    }
+
+    /// The names and labels of all objects of the company.
+    ///
+    /// # Errors
+    /// Those of any call.
+    pub async fn objects(&self) -> Result<Vec<ObjectType>> {
+        let records = self.records_of(Inspect::objects()).await?;
+        ObjectType::from_records(&records).map_err(|source| not_understood("inspect", source))
+    }
+
+    /// The fields of an object with their properties, as the older `inspect` gives them.
+    ///
+    /// # Errors
+    /// Those of any call.
+    pub async fn inspect(&self, object: &ObjectName) -> Result<InspectedObject> {
+        let records = self.records_of(Inspect::fields(object.clone())).await?;
+        InspectedObject::from_records(&records).map_err(|source| not_understood("inspect", source))
+    }
+
+    /// Up to 100 records by record number, as structs. Keys that do not exist are missing.
+    ///
+    /// # Errors
+    /// `Data` when a record does not fit the struct.
+    pub async fn read_as<T: DeserializeOwned + Send + 'static>(
+        &self,
+        read: Read,
+    ) -> Result<Vec<T>> {
+        self.typed(read).await
+    }
+
+    /// Up to 100 records by business id, as structs. Ids that do not exist are missing.
+    ///
+    /// # Errors
+    /// `Data` when a record does not fit the struct.
+    pub async fn read_by_name_as<T: DeserializeOwned + Send + 'static>(
+        &self,
+        read: ReadByName,
+    ) -> Result<Vec<T>> {
+        self.typed(read).await
+    }
+
+    /// Up to 100 records by record number, as they are, owned lines nested in them.
+    ///
+    /// # Errors
+    /// Those of any call.
+    pub async fn read(&self, read: Read) -> Result<Vec<Element>> {
+        self.records_of(read).await
+    }
+
+    /// Several functions in one request, answered in the order given. Each succeeds or fails by itself.
+    ///
+    /// A failure of the request as a whole is retried as for any call; a failure of one function is not, and is in
+    /// its place in the list. Not for `readByQuery` and `readMore`, whose result belongs to one session.
+    ///
+    /// # Errors
+    /// A failure of the request as a whole: nothing was executed. `Config` for no calls at all.
+    pub async fn execute(
+        &self,
+        calls: impl IntoIterator<Item = Call> + Send,
+    ) -> Result<Vec<Result<FunctionAnswer>>> {
+        let functions = calls
+            .into_iter()
+            .map(|call| Ok(Function::new(new_control_id()?, call)))
+            .collect::<Result<Vec<_>>>()?;
+        let mut tree = Tree::new();
+        let sent = self.send(Work::each(&functions), &mut tree).await?;
+        functions
+            .iter()
+            .map(|function| {
+                let result = sent.result(function)?;
+                let control_id = function.control_id();
+                Ok(match result.failure() {
+                    Some(failure) => Err(describe(classify::function(failure), function)),
+                    None => Ok(FunctionAnswer {
+                        control_id: control_id.clone(),
+                        attributes: result.data.clone(),
+                        records: tree.records(control_id.as_str()).to_vec(),
+                    }),
+                })
+            })
+            .collect()
+    }
+
+    async fn records_of(&self, call: impl Into<Call>) -> Result<Vec<Element>> {
+        let functions = [Function::new(new_control_id()?, call)];
+        let mut tree = Tree::new();
+        self.send(Work::one(&functions), &mut tree).await?;
+        Ok(tree.records(functions[0].control_id().as_str()).to_vec())
+    }
+
+    async fn typed<T: DeserializeOwned + Send + 'static>(
+        &self,
+        call: impl Into<Call>,
+    ) -> Result<Vec<T>> {
+        let functions = [Function::new(new_control_id()?, call)];
+        let mut records = Records::new();
+        self.send(Work::one(&functions), &mut records).await?;
+        Ok(records.into_vec())
+    }
+}
+
+/// The error with what it concerns, unless it says so already.
+pub(crate) fn describe(error: Error, function: &Function) -> Error {
+    if error.context().iter().any(|(name, _)| *name == "function") {
+        return error;
+    }
+    let error = error.with_context("function", function.call().function_name());
+    let error = match function.call().object() {
+        Some(object) => error.with_context("object", object.as_str()),
+        None => error,
+    };
+    error.with_context("control_id", function.control_id().as_str())
+}
+
+fn not_understood(function: &'static str, source: intacct_xml::Error) -> Error {
+    let message = "the answer is not what the function is documented to give";
+    Error::new(ErrorKind::Protocol, Reason::Envelope, message)
+        .with_context("function", function)
+        .because(source)
+}

@@ -1,0 +1,198 @@
+//! One request and its answer: posting, counting, reading, and saying what it means.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use bytes::Bytes;
+use intacct_xml::ControlId;
+use intacct_xml::request::{Authentication, Control, Function, Request};
+use intacct_xml::response::{Discard, ReadOptions, RecordTarget, Response, Status, read_response};
+use sync_http::header::{CONTENT_TYPE, HeaderValue};
+use sync_http::{Answer, Limiter, Moment, Timing};
+use time::OffsetDateTime;
+use url::Url;
+use uuid::Uuid;
+
+use crate::calls::{CallCount, CallLog};
+use crate::classify::{self, Asked};
+use crate::config::Sender;
+use crate::error::{Error, Result};
+
+/// Where the records of an answer go. Behind a lock where several attempts share it; they follow each other, and the
+/// lock is held only while an answer is read.
+pub(crate) type Target<'a> = &'a mut (dyn RecordTarget + Send);
+
+/// Sends requests of one integration, one after the other as the limits allow. Does not retry.
+#[derive(Debug)]
+pub(crate) struct Transport {
+    pub(crate) http: sync_http::Client,
+    pub(crate) limiter: Limiter,
+    pub(crate) sender: Sender,
+    pub(crate) read_options: ReadOptions,
+    pub(crate) challenge_wait: Duration,
+    pub(crate) timing: Timing,
+    pub(crate) calls: CallLog,
+    pub(crate) server_clock: ServerClock,
+}
+
+/// An answer whose control block and authentication succeeded; its functions may still have failed.
+#[derive(Debug)]
+pub(crate) struct Exchanged {
+    pub(crate) response: Response,
+    /// When the gateway answered, by its own clock where it says so.
+    pub(crate) answered: OffsetDateTime,
+}
+
+impl Transport {
+    /// Posts the functions and reads the answer's records into the target.
+    pub(crate) async fn exchange(
+        &self,
+        endpoint: &Url,
+        authentication: &Authentication,
+        functions: &[Function],
+        target: &Mutex<Target<'_>>,
+    ) -> Result<Exchanged> {
+        let asked = Asked {
+            with_session: matches!(authentication, Authentication::Session(_)),
+            challenge_wait: self.challenge_wait,
+        };
+        let body = self.document(authentication, functions)?;
+        let started;
+        let sent = {
+            let _permit = self.limiter.acquire().await?;
+            started = self.timing.monotonic();
+            let request = sync_http::Request::post(endpoint.clone())
+                .with_header(CONTENT_TYPE, HeaderValue::from_static("application/xml"))
+                .with_body(body);
+            self.http.execute(request).await
+        };
+        let outcome = match &sent {
+            Ok(answer) => self.read(answer, asked, target),
+            Err(error) => Err(Error::from(error.clone())),
+        };
+        let bytes = sent.as_ref().map_or(0, |answer| answer.body.len());
+        self.note(functions, bytes, started, &outcome);
+        outcome
+    }
+
+    fn document(&self, authentication: &Authentication, functions: &[Function]) -> Result<Bytes> {
+        let control = Control::new(
+            self.sender.id.clone(),
+            self.sender.password.clone(),
+            new_control_id()?,
+        )
+        .map_err(Error::unwritable)?;
+        let request = Request::new(control, authentication.clone(), functions.iter().cloned())
+            .map_err(Error::unwritable)?;
+        // The owner stays behind the bytes, so that the passwords in it are wiped when they have been sent.
+        Ok(Bytes::from_owner(request.to_xml()))
+    }
+
+    fn read(&self, answer: &Answer, asked: Asked, target: &Mutex<Target<'_>>) -> Result<Exchanged> {
+        let now = self.timing.now();
+        let answered = answer.date().unwrap_or(now);
+        let retry_after = answer.retry_after(now);
+        if let Some(error) = classify::challenge_page(answer, retry_after, asked) {
+            return Err(error);
+        }
+        if !(200..300).contains(&answer.status) {
+            return Err(self.refused(answer, retry_after, asked));
+        }
+        self.server_clock
+            .set(answer.date(), self.timing.monotonic());
+        let read = {
+            let mut target = target.lock().unwrap_or_else(PoisonError::into_inner);
+            read_response(&answer.body, &self.read_options, &mut **target)
+        };
+        let response = match read {
+            Ok(response) => response,
+            Err(source) => return Err(classify::unreadable(source, answer)),
+        };
+        match classify::refusal(&response, asked) {
+            Some(error) => Err(error.with_http_status(answer.status)),
+            None => Ok(Exchanged { response, answered }),
+        }
+    }
+
+    /// The error in an answer with a refusing status. An envelope in it is still the gateway's answer, and says more
+    /// than the status, unless the status says that it will pass.
+    fn refused(&self, answer: &Answer, retry_after: Option<Duration>, asked: Asked) -> Error {
+        let response = read_response(&answer.body, &self.read_options, &mut Discard).ok();
+        let failure = response.as_ref().and_then(Response::failure);
+        let errors = failure.map_or(&[][..], |failure| failure.errors);
+        let by_status = classify::http_failure(answer.status, retry_after, errors);
+        if by_status.is_transient() {
+            return by_status;
+        }
+        match response.and_then(|response| classify::refusal(&response, asked)) {
+            Some(spoken) => spoken.with_http_status(answer.status),
+            None => by_status,
+        }
+    }
+
+    fn note(
+        &self,
+        functions: &[Function],
+        bytes: usize,
+        started: Moment,
+        outcome: &Result<Exchanged>,
+    ) {
+        let elapsed = self.timing.monotonic().since(started);
+        let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
+        let mut bytes = bytes as u64;
+        for function in functions {
+            let control_id = function.control_id().as_str();
+            let result = outcome
+                .as_ref()
+                .ok()
+                .and_then(|sent| sent.response.result(control_id));
+            let succeeded = result.is_some_and(|result| result.status == Status::Success);
+            let records = result.map_or(0, |result| result.records);
+            let count = CallCount {
+                sent: 1,
+                failed: u64::from(!succeeded),
+                records,
+                bytes,
+            };
+            self.calls.count(function.call(), count);
+            tracing::debug!(
+                function = function.call().function_name(),
+                object = function.call().object().map(|object| object.as_str()),
+                control_id,
+                succeeded,
+                records,
+                bytes,
+                elapsed_ms,
+                error = outcome.as_ref().err().map(|error| error.kind().as_str()),
+                "call"
+            );
+            bytes = 0;
+        }
+    }
+}
+
+/// An id that no other request or function has.
+pub(crate) fn new_control_id() -> Result<ControlId> {
+    ControlId::new(Uuid::new_v4().to_string()).map_err(Error::unwritable)
+}
+
+/// What the gateway's clock shows, as far as its answers told.
+#[derive(Debug, Default)]
+pub(crate) struct ServerClock {
+    seen: Mutex<Option<(OffsetDateTime, Moment)>>,
+}
+
+impl ServerClock {
+    fn set(&self, date: Option<OffsetDateTime>, at: Moment) {
+        if let Some(date) = date {
+            *self.seen.lock().unwrap_or_else(PoisonError::into_inner) = Some((date, at));
+        }
+    }
+
+    /// The time there, at this moment here.
+    pub(crate) fn read(&self, now: Moment) -> Option<OffsetDateTime> {
+        let (date, at) = (*self.seen.lock().unwrap_or_else(PoisonError::into_inner))?;
+        let passed = time::Duration::try_from(now.since(at)).ok()?;
+        date.checked_add(passed)
+    }
+}

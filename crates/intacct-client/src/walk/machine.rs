@@ -1,0 +1,413 @@
+//! The walk itself: which query comes next, and which records of its answer are new. Sends nothing.
+
+use std::cmp::Ordering;
+
+use intacct_xml::request::{Filter, Order, Query, Value};
+use intacct_xml::values::parse_timestamp;
+use time::{Duration, OffsetDateTime};
+
+use super::cursor::Cursor;
+use super::spec::{NullPass, Range, WalkSpec, WalkWindow};
+use crate::error::{Error, ErrorKind, Reason, Result};
+
+/// Where one record of a page stands, as the answer gives it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RowKey<'a> {
+    /// The text of the modified field; none when it is empty, and in a walk by key.
+    pub modified: Option<&'a str>,
+    /// The text of the key field.
+    pub key: Option<&'a str>,
+}
+
+/// What a page brought.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Released {
+    /// The index of the first new record; all before it were released with earlier pages.
+    pub from: usize,
+    /// The walk's position behind this page: everything up to it has been released.
+    pub cursor: Option<Cursor>,
+}
+
+/// A walk as a state machine: ask for the [next query](Self::next_query), send it, hand in the keys that came, release
+/// what it says, until there is no next query.
+///
+/// Its whole state is its cursor and the pass it is in, so that a walk resumed from a cursor goes on exactly as the
+/// one that wrote it.
+#[derive(Clone, Debug)]
+pub struct Walk {
+    spec: WalkSpec,
+    stage: Stage,
+    cursor: Option<Cursor>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Stage {
+    /// By key over everything, or over the records without a modified time.
+    Keys {
+        after: Option<String>,
+    },
+    /// By modified time and key.
+    Window(From),
+    /// The rest of the records that share one modified time.
+    Tie {
+        at: OffsetDateTime,
+        after: String,
+    },
+    Done,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum From {
+    Start,
+    /// From this time on, without the records at it up to this key.
+    At {
+        time: OffsetDateTime,
+        released: String,
+    },
+    Behind(OffsetDateTime),
+}
+
+impl Walk {
+    /// A walk from its beginning.
+    #[must_use]
+    pub fn new(spec: WalkSpec) -> Self {
+        let stage = match &spec.range {
+            Range::Keys => Stage::Keys { after: None },
+            Range::Window {
+                nulls: NullPass::Skip,
+                ..
+            } => Stage::Window(From::Start),
+            Range::Window { .. } => Stage::Keys { after: None },
+        };
+        Self {
+            spec,
+            stage,
+            cursor: None,
+        }
+        .settled()
+    }
+
+    /// A walk that goes on behind a cursor of a walk over the same records.
+    ///
+    /// # Errors
+    /// `Config` when the cursor is not of such a walk.
+    pub fn resume(spec: WalkSpec, cursor: Cursor) -> Result<Self> {
+        let key = cursor.key.clone();
+        let stage = match (&spec.range, cursor.modified) {
+            (Range::Window { window, .. }, Some(at)) if within(at, window) => {
+                Stage::Tie { at, after: key }
+            }
+            (Range::Keys, None) => Stage::Keys { after: Some(key) },
+            (Range::Window { nulls, .. }, None) if *nulls != NullPass::Skip => {
+                Stage::Keys { after: Some(key) }
+            }
+            _ => {
+                return Err(Error::invalid(
+                    "the cursor does not belong to this walk; start the walk from its beginning",
+                ));
+            }
+        };
+        Ok(Self {
+            spec,
+            stage,
+            cursor: Some(cursor),
+        }
+        .settled())
+    }
+
+    /// What the walk reads.
+    #[must_use]
+    pub fn spec(&self) -> &WalkSpec {
+        &self.spec
+    }
+
+    /// Everything up to here has been released; none before the first record.
+    #[must_use]
+    pub fn cursor(&self) -> Option<&Cursor> {
+        self.cursor.as_ref()
+    }
+
+    /// How many records the next query asks for.
+    #[must_use]
+    pub fn page_size(&self) -> u32 {
+        self.spec.page_size
+    }
+
+    /// Asks for this many records from now on, 1 to 2000.
+    ///
+    /// # Errors
+    /// `Config` for another size.
+    pub fn set_page_size(&mut self, page_size: u32) -> Result<()> {
+        self.spec = self.spec.clone().with_page_size(page_size)?;
+        Ok(())
+    }
+
+    /// The query to send now; none when the walk is done. The same until an answer is accepted.
+    ///
+    /// # Errors
+    /// `Config` when the query cannot be written.
+    pub fn next_query(&self) -> Result<Option<Query>> {
+        let Some((bounds, order)) = self.bounds() else {
+            return Ok(None);
+        };
+        let filters = bounds.into_iter().chain(self.spec.filter.clone());
+        let spec = &self.spec;
+        let mut query = Query::new(spec.object.clone(), spec.select.iter().cloned())
+            .and_then(|query| query.with_page_size(spec.page_size))
+            .map_err(Error::unwritable)?
+            .with_order(order)
+            .with_options(spec.options);
+        let mut filters = filters.peekable();
+        if filters.peek().is_some() {
+            query = query.with_filter(Filter::all(filters).map_err(Error::unwritable)?);
+        }
+        Ok(Some(match &spec.doc_par_id {
+            Some(id) => query.with_doc_par_id(id),
+            None => query,
+        }))
+    }
+
+    /// Takes in the answer to [`next_query`](Self::next_query): where its records stand, in its order, and how many more
+    /// match the query (`numremaining`; where the answer does not say, a short page is the last).
+    ///
+    /// # Errors
+    /// `Protocol` with [`Reason::OrderBroken`] when the records are not in the order, or not in the bounds, that were
+    /// asked for: going on could miss records. The walk stays where it was.
+    pub fn accept(&mut self, rows: &[RowKey<'_>], remaining: Option<u64>) -> Result<Released> {
+        let more = match remaining {
+            Some(remaining) => remaining > 0,
+            None => rows.len() as u64 >= u64::from(self.spec.page_size),
+        };
+        if more && rows.is_empty() {
+            return Err(broken("an empty page with more behind it"));
+        }
+        let positions = self.positions(rows)?;
+        let from = match &self.stage {
+            Stage::Window(From::At { time, released }) => positions
+                .iter()
+                .take_while(|(at, key)| {
+                    *at == Some(*time) && compare_keys(key, released) != Ordering::Greater
+                })
+                .count(),
+            _ => 0,
+        };
+        let next = self.behind(&positions, more)?;
+        if let Some((modified, key)) = positions.get(from..).and_then(<[_]>::last) {
+            self.cursor = Some(Cursor {
+                modified: *modified,
+                key: (*key).to_owned(),
+            });
+        }
+        self.stage = next;
+        self.stage = std::mem::replace(&mut self.stage, Stage::Done).settled(&self.spec);
+        Ok(Released {
+            from,
+            cursor: self.cursor.clone(),
+        })
+    }
+
+    /// The stage behind a page.
+    fn behind(&self, positions: &[Position<'_>], more: bool) -> Result<Stage> {
+        let last = positions.last().map(|(at, key)| (*at, (*key).to_owned()));
+        Ok(match (&self.stage, last) {
+            (Stage::Keys { .. }, Some((_, key))) if more => Stage::Keys { after: Some(key) },
+            (Stage::Keys { .. }, _) => match self.spec.range {
+                Range::Keys => Stage::Done,
+                Range::Window { .. } => Stage::Window(From::Start),
+            },
+            (Stage::Tie { at, .. }, Some((_, key))) if more => Stage::Tie {
+                at: *at,
+                after: key,
+            },
+            (Stage::Tie { at, .. }, _) => Stage::Window(From::Behind(*at)),
+            (Stage::Window(_), Some((Some(time), key))) if more => {
+                // With the whole page at one time, asking from that time on again would bring the same page.
+                let all_at_once = positions.first().is_some_and(|(at, _)| *at == Some(time));
+                if all_at_once {
+                    Stage::Tie {
+                        at: time,
+                        after: key,
+                    }
+                } else {
+                    Stage::Window(From::At {
+                        time,
+                        released: key,
+                    })
+                }
+            }
+            (Stage::Window(_) | Stage::Done, _) => Stage::Done,
+        })
+    }
+
+    /// Where the records stand, after checking that they do in the order and the bounds that were asked for.
+    fn positions<'a>(&self, rows: &[RowKey<'a>]) -> Result<Vec<Position<'a>>> {
+        let mut positions: Vec<Position<'a>> = Vec::with_capacity(rows.len());
+        for row in rows {
+            let position = (
+                self.modified(row)?,
+                row.key.ok_or_else(|| broken("a record without a key"))?,
+            );
+            let last = positions.last().copied();
+            let in_order = match last {
+                Some(last) => compare(last, position) == Ordering::Less,
+                None => self.follows(position),
+            };
+            if !in_order {
+                return Err(broken(
+                    "records that are not in the order that was asked for",
+                ));
+            }
+            positions.push(position);
+        }
+        Ok(positions)
+    }
+
+    fn modified(&self, row: &RowKey<'_>) -> Result<Option<OffsetDateTime>> {
+        let window = match (&self.stage, &self.spec.range) {
+            (Stage::Window(_) | Stage::Tie { .. }, Range::Window { window, .. }) => window,
+            _ => return Ok(None),
+        };
+        let text = row
+            .modified
+            .ok_or_else(|| broken("a record without a modified time in a window"))?;
+        let local = parse_timestamp(text)
+            .map_err(|source| broken("a modified time that is no timestamp").because(source))?;
+        let at = local
+            .assume_offset(self.spec.source_offset)
+            .to_offset(time::UtcOffset::UTC);
+        if within(at, window) {
+            Ok(Some(at))
+        } else {
+            Err(broken("a record from outside the window"))
+        }
+    }
+
+    /// Whether the first record of a page lies behind what the query excluded.
+    fn follows(&self, (at, key): Position<'_>) -> bool {
+        match &self.stage {
+            Stage::Keys { after } => after
+                .as_deref()
+                .is_none_or(|after| compare_keys(key, after) == Ordering::Greater),
+            Stage::Tie { at: tie, after } => {
+                at == Some(*tie) && compare_keys(key, after) == Ordering::Greater
+            }
+            Stage::Window(From::Start) | Stage::Done => true,
+            Stage::Window(From::At { time, .. }) => at >= Some(*time),
+            Stage::Window(From::Behind(time)) => at > Some(*time),
+        }
+    }
+
+    /// The conditions of the next query, and its order.
+    fn bounds(&self) -> Option<(Vec<Filter>, Vec<Order>)> {
+        let key = &self.spec.key;
+        let behind = |after: &str| Filter::greater_than(key.clone(), after);
+        let by_key = || vec![Order::ascending(key.clone())];
+        let Range::Window {
+            modified,
+            window,
+            nulls,
+        } = &self.spec.range
+        else {
+            let Stage::Keys { after } = &self.stage else {
+                return None;
+            };
+            return Some((after.as_deref().map(behind).into_iter().collect(), by_key()));
+        };
+        let value = |at: OffsetDateTime| Value::instant(at, self.spec.source_offset);
+        let field = || modified.clone();
+        let below_high = || Filter::less_than(field(), value(window.high));
+        Some(match &self.stage {
+            Stage::Done => return None,
+            Stage::Keys { after } => {
+                let matching = match nulls {
+                    NullPass::Matching(filter) => Some(filter.clone()),
+                    NullPass::All | NullPass::Skip => None,
+                };
+                let filters = [
+                    Some(Filter::is_null(field())),
+                    after.as_deref().map(behind),
+                    matching,
+                ];
+                (filters.into_iter().flatten().collect(), by_key())
+            }
+            Stage::Tie { at, after } => (
+                vec![Filter::equal_to(field(), value(*at)), behind(after)],
+                by_key(),
+            ),
+            Stage::Window(from) => {
+                let low = match from {
+                    From::Start => window
+                        .low
+                        .map(|low| Filter::greater_than_or_equal_to(field(), value(low))),
+                    From::At { time, .. } => {
+                        Some(Filter::greater_than_or_equal_to(field(), value(*time)))
+                    }
+                    From::Behind(time) => Some(Filter::greater_than(field(), value(*time))),
+                };
+                let order = vec![Order::ascending(field()), Order::ascending(key.clone())];
+                (low.into_iter().chain([below_high()]).collect(), order)
+            }
+        })
+    }
+
+    fn settled(mut self) -> Self {
+        self.stage = std::mem::replace(&mut self.stage, Stage::Done).settled(&self.spec);
+        self
+    }
+}
+
+impl Stage {
+    /// The stage, or the end if it could bring nothing.
+    fn settled(self, spec: &WalkSpec) -> Self {
+        let Range::Window { window, .. } = &spec.range else {
+            return self;
+        };
+        let nothing = match &self {
+            Self::Window(From::Start) => window.low.is_some_and(|low| low >= window.high),
+            // Timestamps have whole seconds.
+            Self::Window(From::Behind(time)) => time
+                .checked_add(Duration::SECOND)
+                .is_none_or(|next| next >= window.high),
+            _ => false,
+        };
+        if nothing { Self::Done } else { self }
+    }
+}
+
+/// Modified time, where the stage has one, and key.
+type Position<'a> = (Option<OffsetDateTime>, &'a str);
+
+fn compare((left_at, left_key): Position<'_>, (right_at, right_key): Position<'_>) -> Ordering {
+    left_at
+        .cmp(&right_at)
+        .then_with(|| compare_keys(left_key, right_key))
+}
+
+/// By number where both are, else by text. `RECORDNO` is a number in all objects, though some call it text.
+fn compare_keys(left: &str, right: &str) -> Ordering {
+    match (digits(left), digits(right)) {
+        (Some(left), Some(right)) => left.len().cmp(&right.len()).then_with(|| left.cmp(right)),
+        _ => left.cmp(right),
+    }
+}
+
+/// The digits of a whole number, without zeros before it.
+fn digits(text: &str) -> Option<&str> {
+    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    plain.then(|| text.trim_start_matches('0'))
+}
+
+fn within(at: OffsetDateTime, window: &WalkWindow) -> bool {
+    at < window.high && window.low.is_none_or(|low| at >= low)
+}
+
+fn broken(what: &str) -> Error {
+    let message = format!(
+        "a page has {what}: going on could miss records; check the key field, the modified field and the \
+         time zone of the source"
+    );
+    Error::new(ErrorKind::Protocol, Reason::OrderBroken, message)
+}
+
+#[cfg(test)]
+mod tests;
