@@ -2,6 +2,7 @@
 
 use std::fmt;
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -102,6 +103,25 @@ impl SqliteSink {
         self.run(move |shared| shared.reader()?.query(&sql)).await
     }
 
+    /// Runs work on the connection that writes, unless nobody waits for it any more once it has its
+    /// turn: what a dropped future left behind must not come after what its owner did since.
+    async fn run_writing<T: Send + 'static>(
+        &self,
+        work: impl FnOnce(&Shared, &mut Connection) -> Result<T> + Send + 'static,
+    ) -> Result<T> {
+        let waiting = Waiting(Arc::new(AtomicBool::new(true)));
+        let still_waiting = Arc::clone(&waiting.0);
+        let done = self.run(move |shared| {
+            let mut writer = shared.writer();
+            if !still_waiting.load(Ordering::Acquire) {
+                let what = "the work on the database was given up before it began";
+                return Err(Error::new(ErrorKind::Internal, what));
+            }
+            work(shared, &mut writer)
+        });
+        done.await
+    }
+
     /// Runs blocking work on a thread that may block, and says which file it was about.
     async fn run<T: Send + 'static>(
         &self,
@@ -125,6 +145,15 @@ impl SqliteSink {
             }
             error.with("path", self.shared.path.display().to_string())
         })
+    }
+}
+
+/// Whether somebody waits for an answer.
+struct Waiting(Arc<AtomicBool>);
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.0.store(false, Ordering::Release);
     }
 }
 
@@ -153,24 +182,22 @@ impl Sink for SqliteSink {
     }
 
     async fn check(&self) -> Result<Vec<Finding>> {
-        self.run(|shared| Ok(check::check(&mut shared.writer(), &shared.path)))
+        self.run_writing(|shared, writer| Ok(check::check(writer, &shared.path)))
             .await
     }
 
     async fn plan(&self, stream: &StreamDescriptor) -> Result<SchemaPlan> {
         let stream = stream.clone();
-        self.run(move |shared| {
-            let reporting = shared.options.reporting_columns;
-            schema::plan(&shared.writer(), &stream, reporting)
+        self.run_writing(move |shared, writer| {
+            schema::plan(writer, &stream, shared.options.reporting_columns)
         })
         .await
     }
 
     async fn prepare(&self, plan: &SchemaPlan) -> Result<()> {
         let plan = plan.clone();
-        self.run(move |shared| {
-            let reporting = shared.options.reporting_columns;
-            schema::prepare(&mut shared.writer(), &plan, reporting)
+        self.run_writing(move |shared, writer| {
+            schema::prepare(writer, &plan, shared.options.reporting_columns)
         })
         .await
     }
@@ -179,9 +206,9 @@ impl Sink for SqliteSink {
         let delivery = Delivery::of(batch);
         let (stream, id) = (batch.stream().name.clone(), batch.id());
         let written = self
-            .run(move |shared| {
+            .run_writing(move |shared, writer| {
                 let at = stored_now(shared.options.clock.as_ref());
-                write::write(&mut shared.writer(), &delivery, at)
+                write::write(writer, &delivery, at)
             })
             .await;
         match &written {
@@ -210,9 +237,8 @@ impl Sink for SqliteSink {
     async fn flush(&self, _stream: &StreamName) -> Result<FlushReceipt> {
         // Every batch is durable as soon as its transaction is committed; this only moves it from
         // the log into the file, as far as no reader is in the way.
-        self.run(|shared| {
-            shared
-                .writer()
+        self.run_writing(|_, writer| {
+            writer
                 .query_row("PRAGMA wal_checkpoint(PASSIVE)", [], |_| Ok(()))
                 .map_err(|cause| failed("the database cannot be flushed", cause))?;
             Ok(FlushReceipt::default())
@@ -223,8 +249,8 @@ impl Sink for SqliteSink {
     async fn lookup(&self, batch: &BatchId) -> Result<Landed> {
         let batch = *batch;
         // On the connection that writes, so that a write which is under way is waited for.
-        self.run(move |shared| {
-            let receipt = write::landed(&shared.writer(), batch)?;
+        self.run_writing(move |_, writer| {
+            let receipt = write::landed(writer, batch)?;
             Ok(receipt.map_or(Landed::No, Landed::Yes))
         })
         .await
@@ -292,6 +318,24 @@ mod tests {
         assert_eq!(sink.lookup(&batch.id()).await.unwrap(), Landed::No);
         limit(1 << 20);
         assert_eq!(sink.write(&batch).await.unwrap().rejected, []);
+    }
+
+    #[tokio::test]
+    async fn a_write_that_was_given_up_before_its_turn_does_not_come_later() {
+        let folder = tempfile::tempdir().unwrap();
+        let (sink, batch) = notes(folder.path(), &["small"]).await;
+        let writer = sink.shared.writer();
+        {
+            let mut write = sink.write(&batch);
+            let mut context = std::task::Context::from_waker(std::task::Waker::noop());
+            assert!(write.as_mut().poll(&mut context).is_pending());
+        }
+        // The thread of the write has a hold on what is shared until it is done.
+        drop(writer);
+        while Arc::strong_count(&sink.shared) > 1 {
+            std::thread::yield_now();
+        }
+        assert_eq!(sink.lookup(&batch.id()).await.unwrap(), Landed::No);
     }
 
     #[tokio::test]

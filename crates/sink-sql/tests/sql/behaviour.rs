@@ -423,6 +423,32 @@ pub(crate) async fn composite_keys_are_compared_whole(to: Destination) {
     );
 }
 
+/// A single whole number is a key like others, negative ones included.
+pub(crate) async fn a_whole_number_is_a_key(to: Destination) {
+    let id = integer("id").with_nullable(false);
+    let rows = stream("numbered", &["id"], vec![id, text("name")]);
+    prepared(&to, &rows).await;
+    let row = |id, name: &str| vec![Cell::Integer(id), name.into()];
+    let all = vec![
+        row(i64::MIN, "least"),
+        row(-1, "minus"),
+        row(i64::MAX, "most"),
+    ];
+    to.sink.write(&upserts(&rows, 0, all)).await.unwrap();
+    to.sink
+        .write(&upserts(&rows, 1, vec![row(-1, "again")]))
+        .await
+        .unwrap();
+    to.sink
+        .write(&deletes(&rows, 2, vec![vec![Cell::Integer(i64::MAX)]]))
+        .await
+        .unwrap();
+    assert_eq!(
+        to.lines("numbered", &["name", "_deleted"]),
+        ["again|false", "least|false", "most|true"]
+    );
+}
+
 /// A changed type or key is an error that names it, and nothing is changed.
 pub(crate) async fn what_adding_cannot_do_is_a_conflict(to: Destination) {
     let before = stream(

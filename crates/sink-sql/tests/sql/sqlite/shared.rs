@@ -31,6 +31,7 @@ shared_behaviour!(
     odd_texts_are_kept_or_refused,
     reserved_words_are_names,
     composite_keys_are_compared_whole,
+    a_whole_number_is_a_key,
     what_adding_cannot_do_is_a_conflict,
     names_that_cannot_be_told_apart_are_refused,
     totals_are_exact,

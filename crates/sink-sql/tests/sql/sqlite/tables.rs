@@ -39,7 +39,7 @@ async fn reporting_columns_show_ours_and_can_be_added_later() {
         .unwrap();
     let shown = "SELECT _fivetran_synced, _fivetran_deleted, name FROM vendor";
     let expected = cells(["2026-01-31 18:02:00.000000", "1", "one"]);
-    assert_eq!(ask(&sink, shown).await, [expected.clone()]);
+    assert_eq!(ask(&sink, shown).await, std::slice::from_ref(&expected));
 
     // Columns of the source still come behind them.
     let wider = stream(
