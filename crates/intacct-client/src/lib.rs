@@ -12,6 +12,8 @@ mod page;
 mod query;
 mod read_by_query;
 mod session;
+#[cfg(feature = "source")]
+pub mod source;
 mod transport;
 pub mod walk;
 

@@ -1,0 +1,91 @@
+//! Account balances: read whole, one reporting period after the other.
+//!
+//! GLACCOUNTBALANCE is documented through `readByQuery` only, and only with the name of a
+//! budgetable reporting period (developer.intacct.com, Account Balances).
+
+use std::sync::Arc;
+
+use futures_util::stream::BoxStream;
+use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
+use intacct_xml::request::{FieldList, Order, Query, ReadByQuery, quote_literal};
+use intacct_xml::{FieldName, ObjectName};
+use serde::Deserialize;
+use sync_core::{Error, Result, SourceBatch};
+
+use super::contract::{Contract, name_of};
+use super::request_error;
+use crate::Client;
+
+#[derive(Deserialize)]
+struct Period {
+    #[serde(rename = "NAME")]
+    name: Option<String>,
+    #[serde(rename = "BUDGETING")]
+    budgetable: Option<bool>,
+}
+
+/// The balances of all budgetable periods.
+pub(super) fn read(
+    client: Client,
+    contract: Arc<Contract>,
+) -> impl Stream<Item = Result<SourceBatch>> + Send + 'static {
+    let of_client = client.clone();
+    let names = stream::once(async move { periods(&of_client).await });
+    let names = names
+        .map_ok(|names| stream::iter(names).map(Ok::<_, Error>))
+        .try_flatten();
+    names
+        .map_ok(move |name| of_period(&client, &contract, &name))
+        .try_flatten()
+}
+
+async fn periods(client: &Client) -> Result<Vec<String>> {
+    let field = |name: &str| name_of(FieldName::new(name));
+    let object = name_of(ObjectName::new("REPORTINGPERIOD"))?;
+    let query = Query::new(object, [field("NAME")?, field("BUDGETING")?])
+        .map_err(request_error)?
+        .with_order([
+            Order::ascending(field("START_DATE")?),
+            Order::ascending(field("NAME")?),
+        ]);
+    let pages: Vec<_> = client.query_as::<Period>(query).try_collect().await?;
+    let periods = pages.into_iter().flat_map(|page| page.records);
+    Ok(periods
+        .filter(|it| it.budgetable == Some(true))
+        .filter_map(|it| it.name)
+        .collect())
+}
+
+fn of_period(
+    client: &Client,
+    contract: &Arc<Contract>,
+    period: &str,
+) -> BoxStream<'static, Result<SourceBatch>> {
+    let pages = asked(contract, period).map(|read| {
+        client
+            .read_by_query_batches(read, Arc::clone(&contract.wire_schema))
+            .map_err(Error::from)
+    });
+    let contract = Arc::clone(contract);
+    let pages = match pages {
+        Ok(pages) => pages.left_stream(),
+        Err(error) => stream::once(async { Err(error) }).right_stream(),
+    };
+    pages
+        .and_then(move |page| {
+            let contract = Arc::clone(&contract);
+            async move {
+                let mut batch = SourceBatch::new(contract.as_described(page.records.batch)?);
+                let rejected = page.records.rejected.into_iter();
+                batch.rejected = rejected.map(|record| contract.unreadable(record)).collect();
+                Ok(batch)
+            }
+        })
+        .boxed()
+}
+
+fn asked(contract: &Contract, period: &str) -> Result<ReadByQuery> {
+    let condition = format!("PERIOD = {}", quote_literal(period).map_err(request_error)?);
+    let fields = FieldList::Named(contract.select.clone());
+    Ok(ReadByQuery::new(contract.object.clone(), condition).with_fields(fields))
+}

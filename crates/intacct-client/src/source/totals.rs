@@ -1,0 +1,149 @@
+//! Control totals of the source: by aggregate queries, or by summing what was read.
+
+use std::collections::HashMap;
+
+use futures_util::TryStreamExt as _;
+use futures_util::stream::BoxStream;
+use intacct_xml::FieldName;
+use intacct_xml::request::{Aggregate, Filter, Order, Query, Selection, Value};
+use sync_core::column::{self, Column};
+use sync_core::totals::GroupTotals;
+use sync_core::{ControlTotals, Decimal, Error, ErrorKind, Result, SourceBatch, TotalsQuery};
+
+use super::contract::Contract;
+use super::{reading, request_error};
+use crate::Client;
+
+/// One group of an aggregate query: names and texts.
+type Group = HashMap<String, Option<String>>;
+
+/// Asks the gateway to count and sum.
+pub(super) async fn by_aggregates(
+    client: &Client,
+    contract: &Contract,
+    query: &TotalsQuery,
+) -> Result<ControlTotals> {
+    let shape = &query.stream.totals;
+    let fields = |columns: &[String]| -> Result<Vec<FieldName>> {
+        columns
+            .iter()
+            .map(|column| contract.field_of(column))
+            .collect()
+    };
+    let (group_by, sums) = (fields(&shape.group_by)?, fields(&shape.sums)?);
+    let counted = contract.key.first().ok_or_else(|| {
+        Error::new(
+            ErrorKind::Internal,
+            "a stream without a key cannot be counted",
+        )
+    })?;
+
+    let grouped = group_by.iter().cloned().map(Selection::Field);
+    let count = [Selection::Aggregate(Aggregate::Count, counted.clone())];
+    let summed = sums
+        .iter()
+        .map(|field| Selection::Aggregate(Aggregate::Sum, field.clone()));
+    let select: Vec<_> = grouped.chain(count).chain(summed).collect();
+    let mut asked = Query::new(contract.object.clone(), select)
+        .map_err(request_error)?
+        .with_order(group_by.iter().cloned().map(Order::ascending))
+        .with_options(reading::options());
+    if let (Some(before), Some(modified)) = (query.modified_before, &contract.descriptor.modified) {
+        let modified = contract.field_of(modified)?;
+        let before = Value::instant(before, client.config().source_offset);
+        let never = Filter::is_null(modified.clone());
+        asked = asked.with_filter(Filter::less_than(modified, before).or(never));
+    }
+
+    let mut totals = ControlTotals::default();
+    let mut pages = client.query_as::<Group>(asked);
+    while let Some(page) = pages.try_next().await? {
+        for group in page.records {
+            let text = |field: &FieldName| group.get(field.as_str()).cloned().flatten();
+            let key = group_by
+                .iter()
+                .map(|field| text(field).unwrap_or_default())
+                .collect();
+            let records = number(aggregate(&group, "COUNT", counted).unwrap_or("0"), counted)?;
+            let records = records
+                .at_scale(0)
+                .and_then(|records| u64::try_from(records).ok());
+            let records = records.ok_or_else(|| not_a_total(counted))?;
+            let mut of_group = GroupTotals {
+                records,
+                sums: Vec::with_capacity(sums.len()),
+            };
+            for field in &sums {
+                // A sum over nothing but empty fields is empty.
+                let sum = aggregate(&group, "SUM", field).unwrap_or("0");
+                of_group.sums.push(number(sum, field)?);
+            }
+            if of_group.records > 0 {
+                totals.groups.insert(key, of_group);
+            }
+        }
+    }
+    Ok(totals)
+}
+
+/// An aggregate comes as `SUM.AMOUNT`, or under the field's bare name: the vendor shows both.
+fn aggregate<'a>(group: &'a Group, function: &str, field: &FieldName) -> Option<&'a str> {
+    let qualified = group.get(&format!("{function}.{field}"));
+    qualified
+        .or_else(|| group.get(field.as_str()))
+        .and_then(Option::as_deref)
+}
+
+fn number(text: &str, field: &FieldName) -> Result<Decimal> {
+    text.parse()
+        .map_err(|error: Error| not_a_total(field).caused_by(error))
+}
+
+fn not_a_total(field: &FieldName) -> Error {
+    let what = "the gateway's answer to an aggregate is not a number";
+    Error::new(ErrorKind::Protocol, what).with("field", field.as_str())
+}
+
+/// Counts and sums what is read.
+pub(super) async fn of_pages(
+    mut pages: BoxStream<'_, Result<SourceBatch>>,
+    query: &TotalsQuery,
+) -> Result<ControlTotals> {
+    let shape = &query.stream.totals;
+    let mut totals = ControlTotals::default();
+    while let Some(page) = pages.try_next().await? {
+        if let Some(record) = page.rejected.first() {
+            let what = "a record cannot be read, so the totals are not known";
+            let error = Error::new(ErrorKind::Data, what).with("column", &record.column);
+            return Err(error.with("reason", &record.reason));
+        }
+        let columns = |names: &[String]| -> Result<Vec<Column<'_>>> {
+            names
+                .iter()
+                .map(|name| Column::named(&page.rows, name))
+                .collect()
+        };
+        let (group_by, sums) = (columns(&shape.group_by)?, columns(&shape.sums)?);
+        for row in 0..page.rows.num_rows() {
+            let key = group_by.iter().map(|column| {
+                let mut text = String::new();
+                column.value(row).push_to(&mut text);
+                text
+            });
+            let nothing = || GroupTotals {
+                records: 0,
+                sums: vec![Decimal::ZERO; sums.len()],
+            };
+            let group = totals.groups.entry(key.collect()).or_insert_with(nothing);
+            group.records += 1;
+            for (sum, column) in group.sums.iter_mut().zip(&sums) {
+                if let column::Value::Decimal(value) = column.value(row) {
+                    *sum = sum.checked_add(value).ok_or_else(|| {
+                        Error::new(ErrorKind::Data, "a sum has more than 38 digits")
+                    })?;
+                }
+            }
+        }
+    }
+    Ok(totals)
+}
