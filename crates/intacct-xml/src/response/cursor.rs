@@ -459,14 +459,25 @@ pub(super) fn is_blank(text: &str) -> bool {
 
 /// Loose on purpose: every name the gateway can send, and nothing that hides markup.
 fn is_name(name: &str) -> bool {
-    let is_part =
-        |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'.' | b'-' | b':') || b >= 0x80;
-    let mut bytes = name.bytes();
-    bytes
-        .next()
-        .is_some_and(|b| is_part(b) && !b.is_ascii_digit() && b != b'.' && b != b'-')
-        && bytes.all(is_part)
+    let starts_badly = matches!(
+        name.as_bytes().first(),
+        None | Some(b'0'..=b'9' | b'.' | b'-')
+    );
+    !starts_badly && name.bytes().all(|byte| NAME_BYTES[usize::from(byte)])
 }
+
+/// Letters, digits, `_ . - :` and everything beyond ASCII.
+static NAME_BYTES: [bool; 256] = {
+    let mut table = [false; 256];
+    let mut byte = 0;
+    while byte < 256 {
+        table[byte] = byte >= 0x80
+            || (byte as u8).is_ascii_alphanumeric()
+            || matches!(byte as u8, b'_' | b'.' | b'-' | b':');
+        byte += 1;
+    }
+    table
+};
 
 /// The number of `#10` or `#xA`; numbers beyond all characters are kept as such.
 fn character_code(number: &str) -> Option<u32> {

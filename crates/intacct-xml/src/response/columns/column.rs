@@ -6,7 +6,7 @@ use arrow_array::types::{Date32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{
     ArrayRef, BooleanArray, Decimal128Array, PrimitiveArray, StringArray, TimestampMicrosecondArray,
 };
-use arrow_buffer::{BooleanBufferBuilder, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, TimeUnit};
 use time::UtcOffset;
 
@@ -18,7 +18,7 @@ pub(super) struct Column {
     name: String,
     nullable: bool,
     values: Values,
-    valid: BooleanBufferBuilder,
+    valid: Vec<bool>,
 }
 
 enum Values {
@@ -32,7 +32,7 @@ enum Values {
         precision: u8,
         scale: u8,
     },
-    Boolean(BooleanBufferBuilder),
+    Boolean(Vec<bool>),
     Date(Vec<i32>),
     Timestamp(Vec<i64>),
 }
@@ -52,7 +52,7 @@ impl Column {
                     scale: *scale as u8,
                 }
             }
-            DataType::Boolean => Values::Boolean(BooleanBufferBuilder::new(0)),
+            DataType::Boolean => Values::Boolean(Vec::new()),
             DataType::Date32 => Values::Date(Vec::new()),
             DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if &**zone == "UTC" => {
                 Values::Timestamp(Vec::new())
@@ -68,7 +68,7 @@ impl Column {
                 ));
             }
         };
-        let valid = BooleanBufferBuilder::new(0);
+        let valid = Vec::new();
         Ok(Self {
             name,
             nullable: field.is_nullable(),
@@ -98,7 +98,7 @@ impl Column {
                 .map_err(|_| "the texts of the column are longer than 2 GiB")?;
             bytes.push_str(text);
             offsets.push(end);
-            self.valid.append(true);
+            self.valid.push(true);
             return Ok(());
         }
         let text = text.trim_ascii();
@@ -118,7 +118,7 @@ impl Column {
             } => {
                 units.push(values::decimal(text, *scale, *precision)?);
             }
-            Values::Boolean(bits) => bits.append(values::boolean(text)?),
+            Values::Boolean(bits) => bits.push(values::boolean(text)?),
             Values::Date(days) => days.push(values::days_since_epoch(values::date(text)?)),
             Values::Timestamp(micros) => {
                 micros.push(values::to_unix_microseconds(
@@ -127,7 +127,7 @@ impl Column {
                 ));
             }
         }
-        self.valid.append(true);
+        self.valid.push(true);
         Ok(())
     }
 
@@ -139,11 +139,11 @@ impl Column {
             }
             Values::Integer(numbers) => numbers.push(0),
             Values::Decimal { units, .. } => units.push(0),
-            Values::Boolean(bits) => bits.append(false),
+            Values::Boolean(bits) => bits.push(false),
             Values::Date(days) => days.push(0),
             Values::Timestamp(micros) => micros.push(0),
         }
-        self.valid.append(false);
+        self.valid.push(false);
     }
 
     pub(super) fn truncate(&mut self, rows: usize) {
@@ -164,8 +164,8 @@ impl Column {
 
     /// The array; what remains is an empty column with room for as much again.
     pub(super) fn finish(&mut self) -> Result<ArrayRef, Error> {
-        let valid = self.valid.finish();
-        let nulls = Some(NullBuffer::new(valid)).filter(|nulls| nulls.null_count() > 0);
+        let nulls = Some(NullBuffer::from(&self.valid[..])).filter(|nulls| nulls.null_count() > 0);
+        self.valid.clear();
         let array: ArrayRef = match &mut self.values {
             Values::Text { bytes, offsets } => {
                 let room = (bytes.len(), offsets.len());
@@ -194,7 +194,11 @@ impl Column {
                     .and_then(|array| array.with_precision_and_scale(*precision, *scale as i8))
                     .map_err(|_| refused())?,
             ),
-            Values::Boolean(bits) => Arc::new(BooleanArray::new(bits.finish(), nulls)),
+            Values::Boolean(bits) => {
+                let values = BooleanBuffer::from(&bits[..]);
+                bits.clear();
+                Arc::new(BooleanArray::new(values, nulls))
+            }
             Values::Date(days) => Arc::new(
                 PrimitiveArray::<Date32Type>::try_new(taken(days), nulls).map_err(|_| refused())?,
             ),
