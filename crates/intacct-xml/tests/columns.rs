@@ -245,6 +245,8 @@ fn pages_do_not_leak_into_each_other() {
         "<V><RECORDNO>1</RECORDNO></V><V><RECORDNO>x</RECORDNO></V><V><NEW/><RECORDNO>2</RECORDNO>",
     )
     .unwrap_err();
+    let nothing = columns.finish().unwrap();
+    assert_eq!((nothing.batch.num_rows(), nothing.rejected.len()), (0, 0));
     read(&mut columns, "<V><RECORDNO>3</RECORDNO><NAME>c</NAME></V>").unwrap();
     let first = columns.finish().unwrap();
     read(

@@ -179,3 +179,13 @@ fn text_beside_fields_is_not_lost_in_silence() {
     let error = read::<Bill>("<B>text<RECORDNO>1</RECORDNO></B>").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol);
 }
+
+#[test]
+fn a_page_that_is_cut_gives_no_records() {
+    let mut target = Records::<Bill>::new();
+    let cut = b"<response><control><status>success</status></control><operation><authentication>\
+        <status>success</status></authentication><result><status>success</status><function>query</function>\
+        <controlid>f</controlid><data><B><RECORDNO>1</RECORDNO></B>";
+    read_response(cut, &ReadOptions::default(), &mut target).unwrap_err();
+    assert!(target.as_slice().is_empty());
+}

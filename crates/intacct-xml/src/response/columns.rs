@@ -34,7 +34,8 @@ pub const WIRE_NAME: &str = "intacct.name";
 /// [`Page::rejected`]; the others go on.
 /// Elements that the schema does not have are counted in [`Page::unknown_fields`].
 ///
-/// One page at a time: call [`finish`](Self::finish) after each answer that was read to its end.
+/// One page at a time: call [`finish`](Self::finish) after each answer. After one that could not be
+/// read to its end there is nothing to take out.
 pub struct Columns {
     schema: SchemaRef,
     columns: Vec<Column>,
@@ -167,7 +168,7 @@ impl Columns {
         self.rows
     }
 
-    /// Takes the page out. Call it only after the answer was read to its end.
+    /// Takes the page out.
     ///
     /// # Errors
     /// [`ErrorKind::Limit`](crate::ErrorKind::Limit) if Arrow refuses the columns, for instance for

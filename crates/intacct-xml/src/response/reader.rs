@@ -28,6 +28,19 @@ pub fn read_response(
     target: &mut dyn RecordTarget,
 ) -> Result<Response, Error> {
     target.begin_response()?;
+    let outcome = read_body(body, options, target);
+    if outcome.is_err() {
+        // What was handed over is not a page, so nobody can take it for one.
+        target.begin_response()?;
+    }
+    outcome
+}
+
+fn read_body(
+    body: &[u8],
+    options: &ReadOptions,
+    target: &mut dyn RecordTarget,
+) -> Result<Response, Error> {
     let body = Body::new(body, options)?;
     let mut cursor = Cursor::new(&body.text, body.skipped, options);
     open_root(&mut cursor, "response")?;
@@ -360,9 +373,13 @@ impl<'a> Reading<'a, '_> {
                 let Token::Open(tag) = again.next()? else {
                     return Err(self.cursor.wrong("a record cannot be read again"));
                 };
-                hand_over(&mut again, &tag, self.target)
-                    .map_err(located)
-                    .map(drop)
+                match hand_over(&mut again, &tag, self.target).map_err(located)? {
+                    RecordEnd::Done => Ok(()),
+                    RecordEnd::Again => Err(located(
+                        Error::data("a target asks for the same record a third time")
+                            .advise("it must be done with a record when it gets it again"),
+                    )),
+                }
             }
         }
     }

@@ -9,14 +9,14 @@ use crate::error::Error;
 ///
 /// What a target has taken counts only when [`read_response`](super::read_response) has returned
 /// `Ok`: before that, the end of the document has not been seen.
-/// Every reading begins with [`begin_response`](Self::begin_response), where a target forgets what an
-/// earlier reading may have left in it.
+/// Every reading begins with [`begin_response`](Self::begin_response), and one that fails ends with
+/// it: a target that forgets there can neither keep a part of a page nor mix two.
 ///
 /// The order of calls for one page is `begin_data`, then for each record `begin_record`, its fields
 /// and groups, `end_record`, then `end_data`. The attributes of an element are announced by
 /// `attribute` before the element's own call.
 pub trait RecordTarget {
-    /// A new answer begins.
+    /// Whatever the target holds of an answer is void: a new one begins, or the reading has failed.
     ///
     /// # Errors
     /// An error from any method ends the reading.
