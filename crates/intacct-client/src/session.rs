@@ -75,7 +75,8 @@ impl SessionKeeper {
             timing,
         } = settings;
         let options = TokenCacheOptions::default()
-            .with_margin(policy.margin)
+            // The margin is in the lifetime: it concerns the gateway's end of the session, not the greatest age.
+            .with_margin(Duration::ZERO)
             .with_fetch_backoff(policy.login_backoff);
         Ok(Self {
             transport,
@@ -184,17 +185,20 @@ impl SessionKeeper {
         Ok((session, lifetime))
     }
 
-    /// How long from now a session of this age may count as alive. The cache replaces it a margin before that, so the
-    /// margin is added to the greatest age.
+    /// How long from now a session of this age is used. One that lives shorter than twice the margin is used for half
+    /// its life.
     fn lifetime(
         &self,
         end: Option<OffsetDateTime>,
         answered: OffsetDateTime,
         age: Duration,
     ) -> Duration {
-        let by_age = (self.policy.max_age + self.policy.margin).saturating_sub(age);
+        let by_age = self.policy.max_age.saturating_sub(age);
         match end {
-            Some(end) => by_age.min(Duration::try_from(end - answered).unwrap_or_default()),
+            Some(end) => {
+                let left = Duration::try_from(end - answered).unwrap_or_default();
+                by_age.min(left - self.policy.margin.min(left / 2))
+            }
             None => by_age,
         }
     }

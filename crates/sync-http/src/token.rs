@@ -131,6 +131,9 @@ struct State<T, E> {
 
 struct Entry<T> {
     token: Token<T>,
+    /// How long before its end it is replaced. Settled by its first lifetime, so that it does not shrink with what is
+    /// left of that.
+    margin: Duration,
     /// From here on it is replaced.
     stale: Option<Moment>,
 }
@@ -218,14 +221,14 @@ impl<T, E: Clone> TokenCache<T, E> {
     /// Sets how long the token of this generation lasts from now, as a later answer has told. A newer token stays
     /// as it is.
     pub fn set_lifetime(&self, generation: u64, lifetime: Option<Duration>) {
-        let stale = self.stale_at(lifetime);
+        let now = self.timing.monotonic();
         let mut state = self.state();
         if let Some(entry) = state
             .current
             .as_mut()
             .filter(|entry| entry.token.generation == generation)
         {
-            entry.stale = stale;
+            entry.stale = lifetime.map(|lifetime| now + lifetime.saturating_sub(entry.margin));
         }
     }
 
@@ -258,12 +261,6 @@ impl<T, E: Clone> TokenCache<T, E> {
                 Err(error)
             }
         }
-    }
-
-    fn stale_at(&self, lifetime: Option<Duration>) -> Option<Moment> {
-        let lifetime = lifetime?;
-        let margin = self.options.margin.min(lifetime / 2);
-        Some(self.timing.monotonic() + (lifetime - margin))
     }
 
     fn state(&self) -> MutexGuard<'_, State<T, E>> {
@@ -333,6 +330,23 @@ mod tests {
         assert_eq!(*cache.get(|| fetch(2)).await.unwrap().value(), 1);
         clock.advance(Duration::from_secs(1));
         assert_eq!(*cache.get(|| fetch(3)).await.unwrap().value(), 3);
+    }
+
+    #[tokio::test]
+    async fn the_margin_holds_however_often_the_end_is_told_again() {
+        let clock = ManualClock::default();
+        let cache = cache(&clock);
+        let token = cache
+            .get(|| async { Ok(Fetched::lasting(1, HOUR)) })
+            .await
+            .unwrap();
+        for second in 1..=3299 {
+            clock.advance(Duration::from_secs(1));
+            cache.set_lifetime(token.generation(), Some(HOUR - Duration::from_secs(second)));
+        }
+        assert!(cache.peek().is_some());
+        clock.advance(Duration::from_secs(1));
+        assert!(cache.peek().is_none());
     }
 
     #[tokio::test]

@@ -191,7 +191,7 @@ impl Walk {
                 .count(),
             _ => 0,
         };
-        let next = self.behind(&positions, more)?;
+        let next = self.behind(&positions, from, more);
         if let Some((modified, key)) = positions.get(from..).and_then(<[_]>::last) {
             self.cursor = Some(Cursor {
                 modified: *modified,
@@ -206,10 +206,10 @@ impl Walk {
         })
     }
 
-    /// The stage behind a page.
-    fn behind(&self, positions: &[Position<'_>], more: bool) -> Result<Stage> {
+    /// The stage behind a page whose new records begin at `from`.
+    fn behind(&self, positions: &[Position<'_>], from: usize, more: bool) -> Stage {
         let last = positions.last().map(|(at, key)| (*at, (*key).to_owned()));
-        Ok(match (&self.stage, last) {
+        match (&self.stage, last) {
             (Stage::Keys { .. }, Some((_, key))) if more => Stage::Keys { after: Some(key) },
             (Stage::Keys { .. }, _) => match self.spec.range {
                 Range::Keys => Stage::Done,
@@ -220,6 +220,13 @@ impl Walk {
                 after: key,
             },
             (Stage::Tie { at, .. }, _) => Stage::Window(From::Behind(*at)),
+            (Stage::Window(From::At { time, released }), _) if more && from == positions.len() => {
+                // Nothing new: the page has become smaller than what was released at this time.
+                Stage::Tie {
+                    at: *time,
+                    after: released.clone(),
+                }
+            }
             (Stage::Window(_), Some((Some(time), key))) if more => {
                 // With the whole page at one time, asking from that time on again would bring the same page.
                 let all_at_once = positions.first().is_some_and(|(at, _)| *at == Some(time));
@@ -236,7 +243,7 @@ impl Walk {
                 }
             }
             (Stage::Window(_) | Stage::Done, _) => Stage::Done,
-        })
+        }
     }
 
     /// Where the records stand, after checking that they do in the order and the bounds that were asked for.

@@ -1,0 +1,10 @@
+//! The client against gateways: one that follows a script, with every failure shape, and the simulator.
+
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
+mod failures;
+mod logs;
+mod paging;
+mod script;
+mod sessions;
+mod stories;
