@@ -1,9 +1,10 @@
 //! The two tables that are kept beside the data: which batches are there, and what columns hold.
 
-use sync_core::{Batch, BatchId, BatchPlace, Error, ErrorKind, Receipt, Rejection, Result};
+use sync_core::{BatchId, BatchPlace, Error, ErrorKind, Receipt, Rejection, Result};
 use time::OffsetDateTime;
 
 use crate::column_type::ColumnType;
+use crate::delivery::Delivery;
 use crate::dialect::{Dialect, arguments, identifiers};
 use crate::stored_time;
 use crate::table::Table;
@@ -196,28 +197,6 @@ impl Marker {
             ledger_entry: delivery.ledger_entry.map(|entry| entry.to_string()),
             written_at: stored_time::text(receipt.at),
         })
-    }
-}
-
-/// What is delivered of a batch, cheap to hand to another thread.
-#[derive(Debug)]
-pub(crate) struct Delivery {
-    pub(crate) id: BatchId,
-    pub(crate) stream: std::sync::Arc<sync_core::StreamDescriptor>,
-    pub(crate) place: BatchPlace,
-    pub(crate) rows: arrow_array::RecordBatch,
-    pub(crate) ledger_entry: Option<sync_core::Digest>,
-}
-
-impl Delivery {
-    pub(crate) fn of(batch: &Batch) -> Self {
-        Self {
-            id: batch.id(),
-            stream: std::sync::Arc::clone(batch.stream()),
-            place: batch.place().clone(),
-            rows: batch.rows().clone(),
-            ledger_entry: batch.ledger_entry(),
-        }
     }
 }
 

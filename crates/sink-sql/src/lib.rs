@@ -4,6 +4,7 @@
 
 mod bookkeeping;
 mod column_type;
+mod delivery;
 mod dialect;
 mod planning;
 mod reporting;

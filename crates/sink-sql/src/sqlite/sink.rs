@@ -22,7 +22,8 @@ use super::reader::{Reader, Rows};
 use super::schema;
 use super::totals;
 use super::write;
-use crate::bookkeeping::{Delivery, stored_now};
+use crate::bookkeeping::stored_now;
+use crate::delivery::Delivery;
 
 /// Bigger batches would only make the log grow that a transaction is kept in.
 const MAX_BATCH_BYTES: usize = 64 << 20;

@@ -123,8 +123,8 @@ async fn what_people_add_to_a_table_stays_and_its_rules_refuse_single_rows() {
     .unwrap();
     let rows = vec![
         row("1", "one"),
-        row("2", "one"),
-        row("3", "fail"),
+        row("2", "fail"),
+        row("3", "one"),
         row("4", "abort"),
         row("5", "ignore"),
         row("6", "six"),
@@ -137,8 +137,8 @@ async fn what_people_add_to_a_table_stays_and_its_rules_refuse_single_rows() {
     assert_eq!(
         refused,
         [
-            (1, Some("name"), "UNIQUE constraint failed: vendor.name"),
-            (2, None, "no failing"),
+            (1, None, "no failing"),
+            (2, Some("name"), "UNIQUE constraint failed: vendor.name"),
             (3, None, "no aborting"),
             (4, None, "a trigger of the table ignored the row"),
         ]
