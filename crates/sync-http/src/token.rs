@@ -243,9 +243,13 @@ impl<T, E: Clone> TokenCache<T, E> {
                     value: Arc::new(fetched.value),
                     generation: state.generation,
                 };
-                let stale = self.stale_at(fetched.lifetime);
+                let margin = fetched.lifetime.map_or(self.options.margin, |lifetime| {
+                    self.options.margin.min(lifetime / 2)
+                });
+                let stale = fetched.lifetime.map(|lifetime| now + (lifetime - margin));
                 state.current = Some(Entry {
                     token: token.clone(),
+                    margin,
                     stale,
                 });
                 state.failure = None;
