@@ -7,5 +7,4 @@
 )]
 
 mod behaviour;
-#[cfg(feature = "sqlite")]
 mod sqlite;
