@@ -101,7 +101,7 @@ async fn read_ahead<G: Pager>(mut pager: G, sender: mpsc::Sender<Message<G::Page
     }
 }
 
-impl<P: Send + 'static> Stream for Pages<P> {
+impl<P> Stream for Pages<P> {
     type Item = Result<P>;
 
     fn poll_next(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -126,7 +126,7 @@ impl<P: Send + 'static> Stream for Pages<P> {
     }
 }
 
-impl<P: Send + 'static> Pages<P> {
+impl<P> Pages<P> {
     fn start(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Ended) {
             State::Idle(task, receiver) => match Handle::try_current() {

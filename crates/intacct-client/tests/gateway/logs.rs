@@ -46,7 +46,8 @@ async fn no_password_session_or_payload_is_logged() {
         .with_max_level(tracing::Level::TRACE)
         .with_writer(captured.clone())
         .finish();
-    let _guard = tracing::subscriber::set_default(subscriber);
+    // For all tests of this program: whatever they do must not be logged either.
+    tracing::subscriber::set_global_default(subscriber).unwrap();
 
     let script = Script::start(|asked| match asked.number {
         0 => Reply::Xml(invalid_session()),

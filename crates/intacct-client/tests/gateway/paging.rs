@@ -1,1 +1,398 @@
+//! Pages: when they are asked for, how they end, and what ends them too early.
 
+use std::sync::{Arc, Mutex};
+
+use futures_util::StreamExt;
+use intacct_client::{Client, ErrorKind, Pages, Reason, WalkSpec};
+use intacct_xml::request::{Query, ReadByQuery};
+use intacct_xml::{FieldName, ObjectName};
+use serde::Deserialize;
+use tokio::sync::mpsc;
+
+use crate::script::{
+    Asked, Reply, Script, client, clock, config, error_message, invalid_session, page, result,
+};
+
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "UPPERCASE")]
+struct Vendor {
+    recordno: u64,
+}
+
+fn vendor() -> ObjectName {
+    ObjectName::new("VENDOR").unwrap()
+}
+
+fn recordno() -> FieldName {
+    FieldName::new("RECORDNO").unwrap()
+}
+
+fn query(page_size: u32) -> Query {
+    Query::new(vendor(), [recordno()])
+        .unwrap()
+        .with_page_size(page_size)
+        .unwrap()
+}
+
+fn rows(numbers: impl IntoIterator<Item = u64>) -> String {
+    numbers
+        .into_iter()
+        .map(|n| format!("<VENDOR><RECORDNO>{n}</RECORDNO></VENDOR>"))
+        .collect()
+}
+
+/// A page of the numbers below `total`, by the offset and page size that were asked for.
+fn slice(asked: &Asked, total: u64) -> Reply {
+    let number = |name| {
+        asked
+            .text(name)
+            .map_or(0, |text| text.parse::<u64>().unwrap())
+    };
+    let (offset, size) = (number("offset"), number("pagesize"));
+    let end = (offset + size).min(total);
+    let count = end.saturating_sub(offset);
+    let attributes = format!(
+        "totalcount=\"{total}\" offset=\"{offset}\" count=\"{count}\" numremaining=\"{}\"",
+        total - end.min(total)
+    );
+    Reply::Xml(page(asked, &attributes, &rows(offset..end)))
+}
+
+/// A page of a readByQuery result.
+fn legacy(asked: &Asked, numbers: std::ops::Range<u64>, total: u64) -> Reply {
+    let attributes = format!(
+        "totalcount=\"{total}\" count=\"{}\" numremaining=\"{}\" resultId=\"r1\"",
+        numbers.end - numbers.start,
+        total - numbers.end
+    );
+    Reply::Xml(page(asked, &attributes, &rows(numbers)))
+}
+
+async fn drain<P>(mut pages: Pages<P>) -> (Vec<P>, Option<intacct_client::Error>) {
+    let mut all = Vec::new();
+    while let Some(page) = pages.next().await {
+        match page {
+            Ok(page) => all.push(page),
+            Err(error) => {
+                assert!(pages.next().await.is_none(), "a stream ends with its error");
+                return (all, Some(error));
+            }
+        }
+    }
+    assert!(pages.next().await.is_none(), "an ended stream stays ended");
+    (all, None)
+}
+
+fn numbers(pages: &[intacct_client::Page<Vec<Vendor>>]) -> Vec<u64> {
+    pages
+        .iter()
+        .flat_map(|page| &page.records)
+        .map(|vendor| vendor.recordno)
+        .collect()
+}
+
+#[tokio::test]
+async fn offset_pages_cover_the_result() {
+    for total in [0, 1, 2, 5, 6] {
+        let script = Script::start(move |asked| slice(asked, total)).await;
+        let client = client(&script, &clock());
+        let (pages, error) = drain(client.query_as::<Vendor>(query(2))).await;
+        assert!(error.is_none(), "{error:?}");
+        assert_eq!(numbers(&pages), (0..total).collect::<Vec<_>>());
+        assert!(pages.iter().all(|page| page.total == Some(total)));
+        assert_eq!(script.calls() as u64, total.div_ceil(2).max(1));
+    }
+}
+
+#[tokio::test]
+async fn offset_pages_begin_where_the_query_says() {
+    let script = Script::start(|asked| slice(asked, 7)).await;
+    let client = client(&script, &clock());
+    let (pages, error) = drain(client.query_as::<Vendor>(query(2).with_offset(3))).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(numbers(&pages), [3, 4, 5, 6]);
+}
+
+#[tokio::test]
+async fn a_result_that_grows_or_shrinks_is_a_conflict() {
+    let grows = |asked: &Asked| slice(asked, 5 + asked.number as u64);
+    let shrinks = |asked: &Asked| slice(asked, 5 - asked.number as u64);
+    let ends_early = |asked: &Asked| match asked.number {
+        0 => slice(asked, 5),
+        _ => Reply::Xml(page(
+            asked,
+            "totalcount=\"5\" offset=\"2\" count=\"0\" numremaining=\"0\"",
+            "",
+        )),
+    };
+    let says_more = |asked: &Asked| match asked.number {
+        0 => slice(asked, 5),
+        _ => Reply::Xml(page(
+            asked,
+            "totalcount=\"5\" offset=\"2\" count=\"0\" numremaining=\"3\"",
+            "",
+        )),
+    };
+    let scripts = [
+        Script::start(grows).await,
+        Script::start(shrinks).await,
+        Script::start(ends_early).await,
+        Script::start(says_more).await,
+    ];
+    for script in scripts {
+        let client = client(&script, &clock());
+        let (pages, error) = drain(client.query_as::<Vendor>(query(2))).await;
+        let error = error.unwrap();
+        assert_eq!(
+            (error.kind(), error.reason()),
+            (ErrorKind::Conflict, Reason::TotalChanged)
+        );
+        assert_eq!(pages.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_lies_about_its_count_is_refused() {
+    let script = Script::start(|asked| {
+        let attributes = "totalcount=\"3\" offset=\"0\" count=\"3\" numremaining=\"0\"";
+        Reply::Xml(page(asked, attributes, &rows(0..2)))
+    })
+    .await;
+    let (pages, error) = drain(client(&script, &clock()).query_as::<Vendor>(query(5))).await;
+    assert_eq!(error.unwrap().kind(), ErrorKind::Protocol);
+    assert!(pages.is_empty());
+}
+
+#[tokio::test]
+async fn a_page_that_is_too_much_is_asked_for_in_smaller_ones() {
+    let script = Script::start(|asked| match asked.text("pagesize").unwrap() {
+        "400" => Reply::Http(524, "", String::new()),
+        "200" => Reply::Xml(format!("<response>{}</response>", " ".repeat(20_000))),
+        _ => slice(asked, 150),
+    })
+    .await;
+    let config = config(&script.url, &clock());
+    let http = config.http.clone().with_max_answer_bytes(16_000);
+    let client = Client::new(config.with_http(http)).unwrap();
+    let (pages, error) = drain(client.query_as::<Vendor>(query(400))).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(numbers(&pages), (0..150).collect::<Vec<_>>());
+    // Twice 524 (one retry), once too large, then two pages of 100.
+    assert_eq!(script.calls(), 5);
+}
+
+#[tokio::test]
+async fn one_page_is_read_ahead_and_no_more() {
+    let (sender, mut asked) = mpsc::unbounded_channel();
+    let script = Script::start(move |asked| {
+        sender
+            .send(asked.text("offset").unwrap_or("0").to_owned())
+            .unwrap();
+        slice(asked, 8)
+    })
+    .await;
+    let client = client(&script, &clock());
+    let mut pages = client.query_as::<Vendor>(query(2));
+    assert!(
+        asked.try_recv().is_err(),
+        "nothing is sent before the first poll"
+    );
+    let first = pages.next().await.unwrap().unwrap();
+    assert_eq!(first.records.len(), 2);
+    assert_eq!(asked.recv().await.as_deref(), Some("0"));
+    assert_eq!(
+        asked.recv().await.as_deref(),
+        Some("2"),
+        "while the first is being used"
+    );
+    // The third is not asked for before the second is taken: another call on the only connection allowed comes first.
+    client.login().await.unwrap();
+    let other = client.query_as::<Vendor>(query(2).with_offset(6));
+    drain(other).await;
+    assert_eq!(asked.recv().await.as_deref(), Some("6"));
+    pages.next().await.unwrap().unwrap();
+    assert_eq!(asked.recv().await.as_deref(), Some("4"));
+}
+
+#[tokio::test]
+async fn dropping_the_stream_ends_the_request_under_way() {
+    let (sender, mut hung) = mpsc::unbounded_channel();
+    let script = Script::start(move |asked| {
+        if asked.number == 1 {
+            sender.send(()).unwrap();
+            return Reply::Silence;
+        }
+        slice(asked, 4)
+    })
+    .await;
+    let client = client(&script, &clock());
+    let mut pages = client.query_as::<Vendor>(query(2));
+    pages.next().await.unwrap().unwrap();
+    hung.recv().await.unwrap();
+    drop(pages);
+    // The only request at a time that is allowed is free again.
+    let (again, error) = drain(client.query_as::<Vendor>(query(4))).await;
+    assert!(error.is_none());
+    assert_eq!(numbers(&again).len(), 4);
+}
+
+#[test]
+fn outside_a_runtime_there_is_an_error_and_no_panic() {
+    let client = Client::new(config("http://127.0.0.1:1/", &clock())).unwrap();
+    let mut pages = client.query_as::<Vendor>(query(2));
+    let first = futures_util::FutureExt::now_or_never(pages.next()).unwrap();
+    assert_eq!(first.unwrap().unwrap_err().reason(), Reason::TaskEnded);
+}
+
+fn legacy_query() -> ReadByQuery {
+    ReadByQuery::new(vendor(), "STATUS = 'T'")
+        .with_page_size(2)
+        .unwrap()
+}
+
+#[tokio::test]
+async fn read_more_goes_on_where_the_last_page_ended() {
+    let script = Script::start(|asked| {
+        let start = asked.number as u64 * 2;
+        legacy(asked, start..(start + 2).min(5), 5)
+    })
+    .await;
+    let (pages, error) =
+        drain(client(&script, &clock()).read_by_query_as::<Vendor>(legacy_query())).await;
+    assert!(error.is_none(), "{error:?}");
+    assert_eq!(numbers(&pages), [0, 1, 2, 3, 4]);
+    let asked = script.asked();
+    assert!(asked[1].body.contains("<query>STATUS = 'T'</query>"));
+    assert_eq!(asked[2].text("resultId"), Some("r1"));
+}
+
+#[tokio::test]
+async fn a_result_without_rest_needs_no_result_id() {
+    let script = Script::start(|asked| {
+        Reply::Xml(page(
+            asked,
+            "totalcount=\"0\" count=\"0\" numremaining=\"0\" resultId=\"\"",
+            "",
+        ))
+    })
+    .await;
+    let (pages, error) =
+        drain(client(&script, &clock()).read_by_query_as::<Vendor>(legacy_query())).await;
+    assert!(error.is_none(), "{error:?}");
+    assert!(numbers(&pages).is_empty());
+    assert_eq!(script.calls(), 1);
+}
+
+#[tokio::test]
+async fn a_cursor_that_is_lost_says_start_again() {
+    let refused = |asked: &Asked| match asked.number {
+        0 => legacy(asked, 0..2, 5),
+        _ => Reply::Xml(result(
+            asked,
+            "failure",
+            &error_message("x", "no such result", ""),
+        )),
+    };
+    let expired = |asked: &Asked| match asked.number {
+        0 => legacy(asked, 0..2, 5),
+        _ => Reply::Xml(invalid_session()),
+    };
+    for script in [Script::start(refused).await, Script::start(expired).await] {
+        let pages = client(&script, &clock()).read_by_query_as::<Vendor>(legacy_query());
+        let (pages, error) = drain(pages).await;
+        let error = error.unwrap();
+        assert_eq!(
+            (error.kind(), error.reason()),
+            (ErrorKind::Conflict, Reason::CursorLost)
+        );
+        assert!(
+            error.to_string().contains("start the query again"),
+            "{error}"
+        );
+        assert!(error.to_string().contains("VENDOR"), "{error}");
+        assert_eq!((pages.len(), script.calls(), script.logins()), (1, 2, 1));
+    }
+}
+
+#[tokio::test]
+async fn a_page_that_a_repeated_request_skipped_is_noticed() {
+    // The answer to the second page is lost on the way, but the gateway has moved on.
+    let script = Script::start(|asked| match asked.number {
+        0 => legacy(asked, 0..2, 6),
+        1 => Reply::Reset,
+        _ => legacy(asked, 4..6, 6),
+    })
+    .await;
+    let (pages, error) =
+        drain(client(&script, &clock()).read_by_query_as::<Vendor>(legacy_query())).await;
+    assert_eq!(error.unwrap().reason(), Reason::TotalChanged);
+    assert_eq!(numbers(&pages), [0, 1]);
+}
+
+#[cfg(feature = "arrow")]
+#[tokio::test]
+async fn a_walk_passes_over_records_that_do_not_fit_and_keeps_them() {
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::Int64Type;
+    use arrow_schema::{DataType, Field, Schema};
+
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let bounds = Arc::clone(&seen);
+    let script = Script::start(move |asked| {
+        bounds
+            .lock()
+            .unwrap()
+            .push(asked.text("value").map(str::to_owned));
+        let record = |n: u64, count: &str| {
+            format!("<VENDOR><RECORDNO>{n}</RECORDNO><COUNT>{count}</COUNT></VENDOR>")
+        };
+        let (count, remaining, records) = match asked.number {
+            // The last record of the page does not fit: the walk must get behind it all the same.
+            0 => (
+                3,
+                2,
+                record(1, "10") + &record(2, "bad") + &record(3, "12.5"),
+            ),
+            _ => (2, 0, record(4, "13") + &record(5, "")),
+        };
+        let attributes =
+            format!("totalcount=\"5\" offset=\"0\" count=\"{count}\" numremaining=\"{remaining}\"");
+        Reply::Xml(page(asked, &attributes, &records))
+    })
+    .await;
+    // The key is not among the columns.
+    let schema = Arc::new(Schema::new(vec![Field::new(
+        "count",
+        DataType::Int64,
+        true,
+    )]));
+    let spec = WalkSpec::by_key(vendor(), recordno()).unwrap();
+    let (pages, error) = drain(client(&script, &clock()).walk(spec, schema, None)).await;
+    assert!(error.is_none(), "{error:?}");
+    let batches: Vec<_> = pages.iter().map(|page| &page.records).collect();
+    assert_eq!(
+        batches[0]
+            .batch
+            .column(0)
+            .as_primitive::<Int64Type>()
+            .values(),
+        &[10]
+    );
+    let rejected: Vec<_> = batches[0]
+        .rejected
+        .iter()
+        .map(|record| &record.fields[0])
+        .collect();
+    assert_eq!(
+        rejected,
+        [
+            &("RECORDNO".to_owned(), Some("2".to_owned())),
+            &("RECORDNO".to_owned(), Some("3".to_owned()))
+        ]
+    );
+    assert!(batches.iter().all(|page| page.unknown_fields.is_empty()));
+    assert_eq!(batches[1].batch.num_rows(), 2);
+    assert_eq!(pages[0].cursor.as_ref().unwrap().key, "3");
+    assert_eq!((pages[0].released, pages[1].released), (3, 2));
+    assert_eq!(*seen.lock().unwrap(), [None, Some("3".to_owned())]);
+}
