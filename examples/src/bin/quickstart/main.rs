@@ -1,1 +1,182 @@
-fn main() {}
+//! The whole road in one command: a simulated company's books into a SQLite file, twice, exactly.
+//!
+//! Starts the simulator, reads all default streams into `DIR/finance.db`, lets a day pass in the
+//! company, reads what changed, and compares both sides record for record and by control totals.
+//! Stop it at any moment and start it again with the same folder: it goes on where it was.
+
+#![allow(clippy::print_stdout, clippy::print_stderr)]
+
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::time::Instant;
+
+use anyhow::{Context as _, Result};
+use clap::Parser as _;
+use intacct_client::source::IntacctSource;
+use intacct_client::{Client, ClientConfig, Credentials, EndpointTrust, Sender, User};
+use sink_sql::{SqliteOptions, SqliteSink};
+use sync_core::pipeline::{Parts, Pipeline, PipelineOptions};
+use sync_core::spool::FolderSpool;
+use sync_core::store::{SqliteStore, Store as _};
+
+mod company;
+mod compare;
+mod diary;
+mod options;
+mod progress;
+mod queries;
+mod report;
+
+use company::Company;
+use diary::Diary;
+use options::Options;
+use progress::Progress;
+use report::Outcome;
+
+fn main() -> ExitCode {
+    let options = Options::parse();
+    match run(&options) {
+        Ok(outcome) => {
+            let told = if options.json {
+                outcome.print_json()
+            } else {
+                outcome.print()
+            };
+            match told {
+                // A reader that closed the pipe has seen enough; the work is done all the same.
+                Err(error) if error.kind() != std::io::ErrorKind::BrokenPipe => {
+                    eprintln!("error: the outcome cannot be written: {error}");
+                    ExitCode::FAILURE
+                }
+                _ if outcome.ties_out() => ExitCode::SUCCESS,
+                _ => {
+                    eprintln!(
+                        "error: the file does not equal the books; see the differences above"
+                    );
+                    ExitCode::FAILURE
+                }
+            }
+        }
+        Err(error) => {
+            eprintln!("error: {}", one_line(&error));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(options: &Options) -> Result<Outcome> {
+    let begun = Instant::now();
+    std::fs::create_dir_all(&options.dir)
+        .with_context(|| format!("the folder {} cannot be made", options.dir.display()))?;
+    let mut diary = Diary::open(&options.dir, options.seed, options.scale)?;
+    let progress = Arc::new(Progress::new(!options.json));
+
+    progress.say("Starting a company with its books on a simulated Intacct gateway");
+    let company = Company::start(options).await?;
+    // What an interrupted or earlier start had changed happens again, second for second.
+    for round in 1..=diary.rounds() {
+        company.change(round).await?;
+    }
+
+    let books = Books::open(options, &company, &progress)?;
+    progress.heading("First run: everything, or what an earlier start left over");
+    let first = books.pipeline.run().await.context("the first run failed")?;
+    progress.finish();
+
+    let round = diary.begin_round()?;
+    let change = company.change(round).await?;
+    progress.heading("A day passes in the company; second run: what changed");
+    let second = books
+        .pipeline
+        .run()
+        .await
+        .context("the second run failed")?;
+    progress.finish();
+
+    progress.heading("Comparing both sides record for record");
+    let comparison = compare::record_for_record(&books, &company, &progress).await?;
+    progress.finish();
+    let ledger = books.store.verify().await?;
+    let queries = queries::answers(&books.sink.reader()?)?;
+    let memory = peak_memory();
+    company.stop().await;
+    Ok(Outcome {
+        first,
+        change,
+        second,
+        comparison,
+        ledger,
+        queries,
+        memory,
+        begun,
+        options: options.clone(),
+    })
+}
+
+/// Everything between the gateway and the file.
+struct Books {
+    source: Arc<IntacctSource>,
+    sink: Arc<SqliteSink>,
+    store: Arc<SqliteStore>,
+    pipeline: Pipeline,
+}
+
+impl Books {
+    fn open(options: &Options, company: &Company, progress: &Arc<Progress>) -> Result<Self> {
+        // The simulator's own, printed in its README.
+        let sender = Sender { id: "sim-sender".into(), password: "sim-sender-password".into() };
+        let user = User {
+            company_id: "DEMO".into(),
+            id: "sim-user".into(),
+            password: "sim-user-password".into(),
+        };
+        let config = ClientConfig::new(Credentials::new(sender, user))
+            .with_endpoint(company.gateway(), EndpointTrust::SameHost);
+        let source = Arc::new(IntacctSource::new(Client::new(config)?));
+        let sink = Arc::new(SqliteSink::open(
+            options.database(),
+            SqliteOptions::default(),
+        )?);
+        let store = Arc::new(SqliteStore::open(options.dir.join("sync-state.db"))?);
+        let spool = Arc::new(FolderSpool::open(options.dir.join("spool"))?);
+        let parts = Parts {
+            source: Arc::clone(&source) as _,
+            sink: Arc::clone(&sink) as _,
+            store: Arc::clone(&store) as _,
+            spool,
+        };
+        let pipeline = Pipeline::new("quickstart", parts, PipelineOptions::default())
+            .observed_by(Arc::clone(progress) as _);
+        Ok(Self {
+            source,
+            sink,
+            store,
+            pipeline,
+        })
+    }
+}
+
+/// An error and its causes, each once.
+fn one_line(error: &anyhow::Error) -> String {
+    let mut line = String::new();
+    for cause in error.chain() {
+        let text = cause.to_string();
+        if line.contains(&text) {
+            continue;
+        }
+        if !line.is_empty() {
+            line.push_str(": ");
+        }
+        line.push_str(&text);
+    }
+    line
+}
+
+/// The most memory that this process held, in bytes. Linux says it.
+fn peak_memory() -> Option<u64> {
+    let status = std::fs::read_to_string("/proc/self/status").ok()?;
+    let line = status.lines().find(|line| line.starts_with("VmHWM:"))?;
+    let kilobytes: u64 = line.split_whitespace().nth(1)?.parse().ok()?;
+    Some(kilobytes * 1024)
+}

@@ -1,0 +1,69 @@
+//! The command line.
+
+use std::fmt;
+use std::path::PathBuf;
+
+use clap::{Parser, ValueEnum};
+use serde::{Deserialize, Serialize};
+
+/// Moves a simulated company's books from Sage Intacct into a SQLite file, twice, and proves that
+/// they are the same.
+///
+/// Exits with 0 only if the file equals the books, record for record and to the cent.
+#[derive(Clone, Debug, Parser)]
+#[command(name = "quickstart", version)]
+pub(crate) struct Options {
+    /// Where finance.db, the ledger and the spool are kept. Started again with the same folder, it
+    /// goes on from there.
+    #[arg(long, default_value = "quickstart-data", value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+
+    /// The company is a function of this number.
+    #[arg(long, default_value_t = 42, value_name = "N")]
+    pub(crate) seed: u64,
+
+    /// How many ledger lines the company has.
+    #[arg(long, default_value = "small", value_enum)]
+    pub(crate) scale: Scale,
+
+    /// Prints one JSON document instead of tables, and no progress.
+    #[arg(long)]
+    pub(crate) json: bool,
+
+    /// Reads from an intacct-sim that is running already and that nothing has changed yet, with the
+    /// same seed and scale, instead of starting one.
+    #[arg(long, value_name = "URL")]
+    pub(crate) gateway: Option<String>,
+}
+
+/// How many ledger lines the company has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Scale {
+    /// About a thousand.
+    Tiny,
+    /// About fifty thousand.
+    Small,
+    /// About a million.
+    Medium,
+    /// About five million.
+    Large,
+}
+
+impl fmt::Display for Scale {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Tiny => "tiny",
+            Self::Small => "small",
+            Self::Medium => "medium",
+            Self::Large => "large",
+        })
+    }
+}
+
+impl Options {
+    /// The SQLite file.
+    pub(crate) fn database(&self) -> PathBuf {
+        self.dir.join("finance.db")
+    }
+}
