@@ -151,8 +151,6 @@ pub struct Changes {
 pub struct Company {
     objects: Objects,
     last_round: u32,
-    /// Grows with every change.
-    pub(crate) version: u64,
 }
 
 #[derive(Clone, Debug)]
@@ -174,7 +172,6 @@ impl Company {
         Self {
             objects: Objects::Books(books),
             last_round: 0,
-            version: 0,
         }
     }
 
@@ -191,7 +188,6 @@ impl Company {
         Ok(Self {
             objects: Objects::Generic(tables),
             last_round: 0,
-            version: 0,
         })
     }
 
@@ -253,7 +249,6 @@ impl Company {
         books.settle();
         let first = books::first_instant(books.start, round);
         self.last_round = round;
-        self.version += 1;
         Ok((books.changes_since(&before, first as u32), last))
     }
 
@@ -262,11 +257,9 @@ impl Company {
         edit: &Edit,
         now: i64,
     ) -> Result<BTreeMap<String, Changes>, Error> {
-        self.version += 1;
         match &mut self.objects {
             Objects::Books(books) => {
                 let before = books.marks();
-                // An edit that is refused half way leaves no trace.
                 let result = books.edit(edit, now as u32);
                 books.settle();
                 result?;

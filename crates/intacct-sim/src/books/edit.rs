@@ -6,7 +6,7 @@
 use fastrand::Rng;
 
 use super::events::Side;
-use super::{Books, Origin, Status};
+use super::{Books, Origin, Party, Status};
 use crate::calendar;
 use crate::company::{Edit, EditOp};
 use crate::decimal::Decimal;
@@ -37,18 +37,17 @@ impl Books {
                 } else {
                     Side::Sale
                 };
-                let slot = self.new_party(side, &mut random, at);
-                let party = match side {
-                    Side::Purchase => self.vendors.complete(slot),
-                    Side::Sale => self.customers.complete(slot),
+                let mut party = self.a_party(side, &mut random, at);
+                for (field, text) in texts(edit) {
+                    match field {
+                        "NAME" if !text.is_empty() => text.clone_into(&mut party.name),
+                        _ => set_party(&mut party, field, text)?,
+                    }
+                }
+                match side {
+                    Side::Purchase => self.vendors.push(party),
+                    Side::Sale => self.customers.push(party),
                 };
-                if let Some(Some(name)) = edit.fields.get("NAME") {
-                    party.name.clone_from(name);
-                }
-                let rest = edit.fields.iter().filter(|(name, _)| *name != "NAME");
-                for (field, text) in rest {
-                    set_party(party, field, text.as_deref().unwrap_or(""))?;
-                }
             }
             "APBILL" => {
                 self.new_document(Side::Purchase, &mut random, date("WHENCREATED")?, at);
@@ -70,139 +69,134 @@ impl Books {
     }
 
     fn update(&mut self, edit: &Edit, at: u32) -> Result<(), Error> {
-        for (field, text) in &edit.fields {
-            self.set(edit, field, text.as_deref().unwrap_or(""), at)?;
-        }
-        Ok(())
-    }
-
-    fn set(&mut self, edit: &Edit, field: &str, text: &str, at: u32) -> Result<(), Error> {
         match edit.object.as_str() {
-            "VENDOR" => {
-                let slot = slot(&self.vendors, edit)?;
-                set_party(self.vendors.change(slot, at), field, text)
-            }
-            "CUSTOMER" => {
-                let slot = slot(&self.customers, edit)?;
-                set_party(self.customers.change(slot, at), field, text)
-            }
-            "PROJECT" => {
-                let slot = slot(&self.projects, edit)?;
-                let project = self.projects.change(slot, at);
+            "VENDOR" => change(&mut self.vendors, edit, at, set_party),
+            "CUSTOMER" => change(&mut self.customers, edit, at, set_party),
+            "PROJECT" => change(&mut self.projects, edit, at, |project, field, text| {
                 match field {
                     "BUDGETAMOUNT" => project.budget = cents(field, text)?,
                     "CONTRACTAMOUNT" => project.contract = cents(field, text)?,
                     "ENDDATE" => project.end = day(field, text)?,
                     "STATUS" => project.status = status(text)?,
-                    _ => return Err(fixed(edit, field)),
+                    _ => return Err(fixed(field)),
                 }
                 Ok(())
-            }
-            "EMPLOYEE" => {
-                let slot = slot(&self.employees, edit)?;
-                let employee = self.employees.change(slot, at);
+            }),
+            "EMPLOYEE" => change(&mut self.employees, edit, at, |employee, field, text| {
                 match field {
                     "TITLE" => text.clone_into(&mut employee.title),
                     "STATUS" => employee.status = status(text)?,
                     "ENDDATE" => employee.end = day(field, text)?,
                     "PERSONALINFO.PHONE1" => text.clone_into(&mut employee.contact.phone),
-                    _ => return Err(fixed(edit, field)),
+                    _ => return Err(fixed(field)),
                 }
                 Ok(())
-            }
-            "DEPARTMENT" if field == "CUSTTITLE" => {
-                let slot = slot(&self.departments, edit)?;
-                text.clone_into(&mut self.departments.change(slot, at).report_title);
+            }),
+            "DEPARTMENT" => change(
+                &mut self.departments,
+                edit,
+                at,
+                |department, field, text| {
+                    match field {
+                        "CUSTTITLE" => text.clone_into(&mut department.report_title),
+                        _ => return Err(fixed(field)),
+                    }
+                    Ok(())
+                },
+            ),
+            "CLASS" => change(&mut self.classes, edit, at, |class, field, text| {
+                match field {
+                    "DESCRIPTION" => text.clone_into(&mut class.description),
+                    _ => return Err(fixed(field)),
+                }
                 Ok(())
-            }
-            "CLASS" if field == "DESCRIPTION" => {
-                let slot = slot(&self.classes, edit)?;
-                text.clone_into(&mut self.classes.change(slot, at).description);
+            }),
+            "GLACCOUNT" => change(&mut self.accounts, edit, at, |account, field, text| {
+                match field {
+                    "TAXCODE" => text.clone_into(&mut account.tax_code),
+                    _ => return Err(fixed(field)),
+                }
                 Ok(())
-            }
-            "GLACCOUNT" if field == "TAXCODE" => {
-                let slot = slot(&self.accounts, edit)?;
-                text.clone_into(&mut self.accounts.change(slot, at).tax_code);
-                Ok(())
-            }
-            "APBILL" => self.set_document(Side::Purchase, edit, field, text, at),
-            "ARINVOICE" => self.set_document(Side::Sale, edit, field, text, at),
-            "APBILLITEM" => self.set_item(Side::Purchase, edit, field, text, at),
-            "ARINVOICEITEM" => self.set_item(Side::Sale, edit, field, text, at),
-            "GLBATCH" if field == "BATCH_TITLE" => {
+            }),
+            "APBILL" => self.update_document(Side::Purchase, edit, at),
+            "ARINVOICE" => self.update_document(Side::Sale, edit, at),
+            "APBILLITEM" => self.update_item(Side::Purchase, edit, at),
+            "ARINVOICEITEM" => self.update_item(Side::Sale, edit, at),
+            "GLBATCH" => {
                 let slot = slot(&self.batches, edit)?;
-                if self.batches.get(slot).origin != Origin::Manual {
-                    return Err(fixed(edit, field));
-                }
-                let text = self.keep(text);
+                let text = self.manual_text(slot, edit, "BATCH_TITLE")?;
                 self.batches.change(slot, at).text = text;
                 self.touch_entries(slot, at);
                 Ok(())
             }
-            "GLENTRY" if field == "DESCRIPTION" => {
+            "GLENTRY" => {
                 let slot = slot(&self.entries, edit)?;
-                let batch = self.entries.get(slot).batch;
-                if self.batches.get(batch).origin != Origin::Manual {
-                    return Err(fixed(edit, field));
-                }
-                let text = self.keep(text);
+                let text = self.manual_text(self.entries.get(slot).batch, edit, "DESCRIPTION")?;
                 self.entries.change(slot, at).text = text;
                 Ok(())
             }
-            _ => Err(fixed(edit, field)),
+            _ => Err(cannot("update", edit)),
         }
     }
 
-    fn set_document(
-        &mut self,
-        side: Side,
-        edit: &Edit,
-        field: &str,
-        text: &str,
-        at: u32,
-    ) -> Result<(), Error> {
-        let slot = slot(self.documents(side), edit)?;
-        match field {
-            "WHENDUE" => self.edit_due(side, slot, day(field, text)?, at),
-            "DESCRIPTION" => {
-                let number = self.keep(text);
-                let table = match side {
-                    Side::Purchase => &mut self.bills,
-                    Side::Sale => &mut self.invoices,
-                };
-                let document = table.change(slot, at);
-                document.text = number;
-                let batch = document.batch;
-                self.touch_entries(batch, at);
+    /// The new text of the one field of manual entries that can be edited.
+    fn manual_text(&mut self, batch: u32, edit: &Edit, field: &str) -> Result<u32, Error> {
+        if self.batches.get(batch).origin != Origin::Manual {
+            return Err(Error::refused(
+                "the entry of a document shows what the document says",
+            ));
+        }
+        let mut new = None;
+        for (name, text) in texts(edit) {
+            if name != field {
+                return Err(fixed(name));
             }
-            _ => return Err(fixed(edit, field)),
+            new = Some(text);
+        }
+        let new = new.ok_or_else(|| Error::new(ErrorKind::Invalid, "the edit names no field"))?;
+        Ok(self.keep(new))
+    }
+
+    fn update_document(&mut self, side: Side, edit: &Edit, at: u32) -> Result<(), Error> {
+        let slot = slot(self.documents(side), edit)?;
+        let (mut due, mut description) = (None, None);
+        for (field, text) in texts(edit) {
+            match field {
+                "WHENDUE" => due = Some(day(field, text)?),
+                "DESCRIPTION" => description = Some(text),
+                _ => return Err(fixed(field)),
+            }
+        }
+        let due = due.unwrap_or_else(|| self.documents(side).get(slot).due);
+        self.edit_due(side, slot, due, at);
+        if let Some(text) = description {
+            let number = self.keep(text);
+            self.edit_description(side, slot, number);
         }
         Ok(())
     }
 
-    fn set_item(
-        &mut self,
-        side: Side,
-        edit: &Edit,
-        field: &str,
-        text: &str,
-        at: u32,
-    ) -> Result<(), Error> {
+    fn update_item(&mut self, side: Side, edit: &Edit, at: u32) -> Result<(), Error> {
         let slot = slot(self.items(side), edit)?;
         let item = self.items(side).get(slot);
         let document = self.documents(side).get(item.document);
-        if field != "TRX_AMOUNT" {
-            return Err(fixed(edit, field));
-        }
         if document.paid != 0 || document.trx_paid != 0 {
             return Err(Error::refused(format!(
                 "{} {} belongs to a document that is paid in part; edit one of which nothing is paid",
                 edit.object, item.head.id
             )));
         }
-        let amount = cents(field, text)?;
-        if amount <= 0 {
-            return Err(Error::refused("amounts of lines are greater than 0"));
+        let mut amount = item.trx_amount;
+        for (field, text) in texts(edit) {
+            match field {
+                "TRX_AMOUNT" => amount = cents(field, text)?,
+                _ => return Err(fixed(field)),
+            }
+        }
+        if !(1..=100_000_000_000).contains(&amount) {
+            return Err(Error::refused(
+                "amounts of lines are greater than 0, up to a billion",
+            ));
         }
         self.edit_line(side, slot, amount, at);
         Ok(())
@@ -264,7 +258,31 @@ impl Books {
     }
 }
 
-fn set_party(party: &mut super::Party, field: &str, text: &str) -> Result<(), Error> {
+/// The fields of an edit; null is the empty text.
+fn texts(edit: &Edit) -> impl Iterator<Item = (&str, &str)> {
+    edit.fields
+        .iter()
+        .map(|(field, text)| (field.as_str(), text.as_deref().unwrap_or("")))
+}
+
+/// Changes a record that no other record depends on: all fields of the edit, or none.
+fn change<T: Row + Clone>(
+    table: &mut Table<T>,
+    edit: &Edit,
+    at: u32,
+    set: fn(&mut T, &str, &str) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let slot = slot(table, edit)?;
+    let mut row = table.get(slot).clone();
+    for (field, text) in texts(edit) {
+        set(&mut row, field, text)?;
+    }
+    row.head_mut().modified = at;
+    *table.change(slot, at) = row;
+    Ok(())
+}
+
+fn set_party(party: &mut Party, field: &str, text: &str) -> Result<(), Error> {
     match field {
         "COMMENTS" => text.clone_into(&mut party.comments),
         "TAXID" => text.clone_into(&mut party.tax_id),
@@ -280,11 +298,7 @@ fn set_party(party: &mut super::Party, field: &str, text: &str) -> Result<(), Er
         "DISPLAYCONTACT.PHONE1" => text.clone_into(&mut party.contact.phone),
         "DISPLAYCONTACT.EMAIL1" => text.clone_into(&mut party.contact.email),
         "LEGACY_CODE" => text.clone_into(&mut party.legacy_code),
-        _ => {
-            return Err(Error::refused(format!(
-                "{field} cannot be edited: other records show it, or it follows from them"
-            )));
-        }
+        _ => return Err(fixed(field)),
     }
     Ok(())
 }
@@ -333,10 +347,9 @@ fn unreadable(field: &str, text: &str) -> Error {
     Error::new(ErrorKind::Invalid, format!("{field} cannot be {text:?}"))
 }
 
-fn fixed(edit: &Edit, field: &str) -> Error {
+fn fixed(field: &str) -> Error {
     Error::refused(format!(
-        "{}.{field} cannot be edited: other records show it, or it follows from them",
-        edit.object
+        "{field} cannot be edited: other records show it, or it follows from them"
     ))
 }
 

@@ -64,8 +64,17 @@ impl Books {
 
     /// A new vendor or customer without documents.
     pub(crate) fn new_party(&mut self, side: Side, random: &mut Rng, at: u32) -> u32 {
-        let number = self.parties_mut(side).slots() + 1;
-        let party = Party {
+        let party = self.a_party(side, random, at);
+        self.parties_mut(side).push(party)
+    }
+
+    /// A vendor or customer that is not on file yet.
+    pub(crate) fn a_party(&self, side: Side, random: &mut Rng, at: u32) -> Party {
+        let number = match side {
+            Side::Purchase => self.vendors.slots() + 1,
+            Side::Sale => self.customers.slots() + 1,
+        };
+        Party {
             head: head(at, 0),
             name: names::company(random, number),
             contact: names::contact(random),
@@ -92,8 +101,7 @@ impl Books {
             } else {
                 String::new()
             },
-        };
-        self.parties_mut(side).push(party)
+        }
     }
 
     /// A new bill or invoice of one to six lines; about one in forty stays unposted.
@@ -166,9 +174,9 @@ impl Books {
             Side::Purchase => chart::EXPENSES,
             Side::Sale => chart::REVENUES,
         };
-        let entity = header.head.entity - 1;
+        let account = random.u16(accounts);
         Item {
-            head: head(at, entity + 1),
+            head: head(at, header.head.entity),
             amount: in_base(trx_amount, header.rate),
             trx_amount,
             paid: 0,
@@ -183,10 +191,10 @@ impl Books {
             },
             text: self.a_text(random),
             project: a_dimension(random, self.projects.slots(), 3) as u16,
-            account: random.u16(accounts),
+            account,
             line,
-            department: a_dimension(random, self.departments.slots(), 1) as u8,
-            location: self.a_location(random, entity) + 1,
+            department: self.a_department(random, account),
+            location: header.location,
             class: a_dimension(random, self.classes.slots(), 2) as u8,
         }
     }
@@ -456,7 +464,7 @@ impl Books {
                     let amount = 200_000 + random.i64(0..700_000);
                     total += amount;
                     lines.push(Posting {
-                        department: a_dimension(random, self.departments.slots(), 1) as u8,
+                        department: self.a_department(random, chart::SALARIES),
                         employee: a_dimension(random, self.employees.slots(), 1) as u16,
                         text,
                         ..Posting::plain(chart::SALARIES, location, true, amount)
@@ -485,12 +493,13 @@ impl Books {
                 let mut total = 0;
                 for _ in 0..1 + random.u32(0..4) {
                     let amount = an_amount(random);
+                    let account = random.u16(chart::EXPENSES);
                     total += amount;
                     lines.push(Posting {
-                        department: a_dimension(random, self.departments.slots(), 1) as u8,
+                        department: self.a_department(random, account),
                         class: a_dimension(random, self.classes.slots(), 2) as u8,
                         text,
-                        ..Posting::plain(random.u16(chart::EXPENSES), location, true, amount)
+                        ..Posting::plain(account, location, true, amount)
                     });
                 }
                 let petty = (total / 10).max(1);
@@ -632,6 +641,11 @@ impl Books {
         self.touch_entries(batch, at);
     }
 
+    /// Changes what a document says of itself; it was marked as changed before.
+    pub(crate) fn edit_description(&mut self, side: Side, slot: u32, text: u32) {
+        self.documents_mut(side).complete(slot).text = text;
+    }
+
     /// Deletes an unpaid document with its lines and its journal entry.
     pub(crate) fn delete_document(&mut self, side: Side, slot: u32, at: u32) {
         let document = self.documents(side).get(slot).clone();
@@ -683,6 +697,17 @@ impl Books {
         let entities = self.entities.slots() as u8;
         let places = (self.locations.slots() as u8 - entities) / entities;
         entities + entity * places + random.u8(0..places)
+    }
+
+    /// A department that has such costs or revenues, as a slot plus one: one of two, or none.
+    fn a_department(&self, random: &mut Rng, account: u16) -> u8 {
+        match random.u32(0..10) {
+            0 => 0,
+            chance => {
+                let first = u32::from(account) * 5 + chance % 2 * 3;
+                (first % self.departments.slots()) as u8 + 1
+            }
+        }
     }
 
     fn a_text(&self, random: &mut Rng) -> u32 {

@@ -22,6 +22,7 @@ impl Books {
                 self.seed ^ u64::from(round).wrapping_mul(0xD6E8_FEB8_6659_FD93),
             ),
             date: calendar::date_of(self.start) + round as i32,
+            first: first_instant(self.start, round) as u32,
             second: first_instant(self.start, round),
             // About one entry in four hundred has something happen to it.
             size: (self.batches.by_key().len() as u32 / 400).max(2),
@@ -36,6 +37,8 @@ impl Books {
 struct Story {
     random: Rng,
     date: i32,
+    /// Edits and deletions happen to what was there before.
+    first: u32,
     second: i64,
     size: u32,
 }
@@ -172,9 +175,13 @@ impl Story {
             let at = self.tick();
             books.delete_entry(batch, at);
         }
+        let first = self.first;
         let idle = |slot: u32| {
             let vendor = books.vendors.get(slot);
-            vendor.documents == 0 && !vendor.head.deleted && !vendor.head.private
+            vendor.head.created < first
+                && vendor.documents == 0
+                && !vendor.head.deleted
+                && !vendor.head.private
         };
         if let Some(slot) = self.from_the_end(books.vendors.slots(), idle) {
             let at = self.tick();
@@ -185,9 +192,11 @@ impl Story {
     /// A posted document of which nothing is paid.
     fn unpaid(&mut self, books: &Books, side: Side) -> Option<u32> {
         let table = books.documents(side);
+        let first = self.first;
         somewhere(table.slots(), &mut self.random, |slot| {
             let document = table.get(slot);
             document.state == DocumentState::Posted
+                && document.head.created < first
                 && document.paid == 0
                 && document.trx_paid == 0
                 && !document.head.deleted
@@ -196,10 +205,12 @@ impl Story {
 
     /// A manual journal entry that has no counterpart.
     fn manual_entry(&mut self, books: &Books) -> Option<u32> {
+        let first = self.first;
         somewhere(books.batches.slots(), &mut self.random, |slot| {
             let batch = books.batches.get(slot);
             // The first entry holds the opening balances.
             slot > 0
+                && batch.head.created < first
                 && batch.origin == Origin::Manual
                 && batch.reversed_key == 0
                 && !batch.head.deleted

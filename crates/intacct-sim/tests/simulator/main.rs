@@ -1,0 +1,8 @@
+//! The simulator from outside: raw HTTP, no client crate.
+
+mod books;
+mod envelope;
+mod queries;
+mod reads;
+mod truth;
+mod wire;
