@@ -67,7 +67,8 @@ impl<'a> Column<'a> {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unsupported`] for a type that [`is_supported`] refuses.
+    /// [`ErrorKind::Unsupported`] for a type that [`is_supported`] refuses, and
+    /// [`ErrorKind::Data`] where a decimal has more than 38 digits, which Arrow does not check.
     pub fn of(array: &'a dyn Array) -> Result<Self> {
         let unsupported = || {
             Error::new(
@@ -86,7 +87,16 @@ impl<'a> Column<'a> {
             DataType::Date32 => Self::Date(array.as_primitive::<Date32Type>()),
             DataType::Decimal128(_, scale) => {
                 let scale = u8::try_from(*scale).map_err(|_| unsupported())?;
-                Self::Decimal(array.as_primitive::<Decimal128Type>(), scale)
+                let decimals = array.as_primitive::<Decimal128Type>();
+                if decimals
+                    .iter()
+                    .flatten()
+                    .any(|value| Decimal::new(value, scale).is_none())
+                {
+                    let what = "a decimal has more than 38 digits";
+                    return Err(Error::new(ErrorKind::Data, what));
+                }
+                Self::Decimal(decimals, scale)
             }
             _ => Self::Timestamp(array.as_primitive::<TimestampMicrosecondType>()),
         })
@@ -215,6 +225,12 @@ mod tests {
             Value::Date(days).push_to(&mut text_of_date);
             prop_assert_eq!(text_of_date, &text[..10]);
         }
+    }
+
+    #[test]
+    fn a_decimal_of_more_than_38_digits_is_no_null() {
+        let decimals = Decimal128Array::from(vec![Some(1), Some(i128::MAX)]);
+        assert_eq!(Column::of(&decimals).unwrap_err().kind(), ErrorKind::Data);
     }
 
     #[test]

@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 use std::fmt;
 use std::str::FromStr;
 
-use arrow_schema::{Field, SchemaRef};
+use arrow_schema::{DataType, Field, SchemaRef};
 use serde::{Deserialize, Serialize};
 
 use crate::column;
@@ -210,8 +210,17 @@ impl StreamDescriptor {
                 return Err(refuse("a key column must not be nullable", name));
             }
         }
-        let totals = self.totals.sums.iter().chain(&self.totals.group_by);
-        for name in totals.chain(&self.modified).chain(&self.keep_together) {
+        if let Some(name) = &self.modified
+            && !matches!(self.field(name)?.data_type(), DataType::Timestamp(..))
+        {
+            return Err(refuse("the time of change must be a timestamp", name));
+        }
+        for name in &self.totals.sums {
+            if !matches!(self.field(name)?.data_type(), DataType::Decimal128(..)) {
+                return Err(refuse("only decimal columns can be summed", name));
+            }
+        }
+        for name in self.totals.group_by.iter().chain(&self.keep_together) {
             self.field(name)?;
         }
         Ok(())

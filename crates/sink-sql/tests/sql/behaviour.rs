@@ -643,44 +643,20 @@ pub(crate) async fn a_total_beyond_38_digits_is_an_error(to: Destination) {
 /// What no database could hold without a change is refused; the rest proceeds, and the receipt of
 /// the second write is that of the first.
 pub(crate) async fn values_that_do_not_fit_are_refused_row_by_row(to: Destination) {
-    let fields = vec![
-        key_text("recordno"),
-        date("day"),
-        timestamp("moment"),
-        decimal("whole", 0),
-    ];
+    let fields = vec![key_text("recordno"), date("day"), timestamp("moment")];
     let odd = stream("odd", &["recordno"], fields);
     prepared(&to, &odd).await;
     let rows = vec![
-        vec![
-            "fits".into(),
-            Cell::Date(0),
-            Cell::Timestamp(0),
-            Cell::decimal("1"),
-        ],
-        vec!["day".into(), Cell::Date(i32::MAX), Cell::Null, Cell::Null],
-        vec![
-            "moment".into(),
-            Cell::Null,
-            Cell::Timestamp(i64::MIN),
-            Cell::Null,
-        ],
-        vec![
-            "whole".into(),
-            Cell::Null,
-            Cell::Null,
-            Cell::Unscaled(i128::MAX),
-        ],
+        vec!["fits".into(), Cell::Date(0), Cell::Timestamp(0)],
+        vec!["day".into(), Cell::Date(i32::MAX), Cell::Null],
+        vec!["moment".into(), Cell::Null, Cell::Timestamp(i64::MIN)],
     ];
     let batch = upserts(&odd, 0, rows);
     let receipt: Receipt = to.sink.write(&batch).await.unwrap();
     let refused: Vec<_> = (receipt.rejected.iter())
         .map(|rejection| (rejection.row, rejection.column.as_deref()))
         .collect();
-    assert_eq!(
-        refused,
-        [(1, Some("day")), (2, Some("moment")), (3, Some("whole"))]
-    );
+    assert_eq!(refused, [(1, Some("day")), (2, Some("moment"))]);
     assert_eq!(to.lines("odd", &["recordno"]), ["fits"]);
     assert_eq!(to.sink.write(&batch).await.unwrap(), receipt);
     assert_eq!(

@@ -79,14 +79,18 @@ async fn run(options: &Options) -> Result<Outcome> {
         company.change(round).await?;
     }
 
-    let books = Books::open(options, &company, &progress)?;
     progress.heading("First run: everything, or what an earlier start left over");
-    let first = books.pipeline.run().await.context("the first run failed")?;
+    let first = {
+        let books = Books::open(options, &company, &progress)?;
+        books.pipeline.run().await.context("the first run failed")?
+    };
     progress.finish();
 
     let round = diary.begin_round()?;
     let change = company.change(round).await?;
     progress.heading("A day passes in the company; second run: what changed");
+    // A day later is another process: nothing is carried over but what lies in the folder.
+    let books = Books::open(options, &company, &progress)?;
     let second = books
         .pipeline
         .run()
@@ -125,7 +129,10 @@ struct Books {
 impl Books {
     fn open(options: &Options, company: &Company, progress: &Arc<Progress>) -> Result<Self> {
         // The simulator's own, printed in its README.
-        let sender = Sender { id: "sim-sender".into(), password: "sim-sender-password".into() };
+        let sender = Sender {
+            id: "sim-sender".into(),
+            password: "sim-sender-password".into(),
+        };
         let user = User {
             company_id: "DEMO".into(),
             id: "sim-user".into(),

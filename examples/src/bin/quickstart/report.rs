@@ -7,6 +7,7 @@ use comfy_table::{Cell, CellAlignment, ContentArrangement, Table, presets};
 use serde_json::json;
 use sync_core::ledger::Verification;
 use sync_core::pipeline::{RunReport, TieOut};
+use sync_core::totals::Difference;
 
 use crate::company::{Change, Changed};
 use crate::compare::Comparison;
@@ -63,6 +64,12 @@ impl Outcome {
         writeln!(out, "{}", runs(&self.second))?;
         writeln!(out, "\nTie-out")?;
         writeln!(out, "{}", tie_out(&self.second))?;
+        for line in objections(&self.first)
+            .iter()
+            .chain(&objections(&self.second))
+        {
+            writeln!(out, "  {line}")?;
+        }
         self.print_comparison(out)?;
         for answer in &self.queries {
             writeln!(out, "\n{}\n\n{}\n", answer.question, indented(answer.sql))?;
@@ -176,56 +183,69 @@ fn row(table: &mut Table, name: &str, numbers: [u64; 6], seconds: f64) {
 fn tie_out(run: &RunReport) -> Table {
     let mut table = table(&["stream", "verdict", "records", "totals compared", "as of"]);
     for stream in &run.streams {
-        let name = Cell::new(&stream.stream);
-        match &stream.tie_out {
+        let (verdict, numbers, as_of) = match &stream.tie_out {
             TieOut::Equal {
                 as_of,
                 records,
                 groups,
                 sums,
-            } => table.add_row(vec![
-                name,
-                Cell::new("equal"),
-                right(grouped(*records)),
-                right(grouped(groups * (sums + 1))),
-                Cell::new(sync_core::window::rfc3339(*as_of)),
-            ]),
+            } => ("equal", Some((*records, groups * (sums + 1))), Some(as_of)),
+            TieOut::Different { as_of, .. } => ("DIFFERENT", None, Some(as_of)),
+            _ => ("not compared", None, None),
+        };
+        let (records, totals) = numbers.unzip();
+        table.add_row(vec![
+            Cell::new(&stream.stream),
+            Cell::new(verdict),
+            right(records.map(grouped).unwrap_or_default()),
+            right(totals.map(grouped).unwrap_or_default()),
+            Cell::new(
+                as_of
+                    .map(|as_of| sync_core::window::rfc3339(*as_of))
+                    .unwrap_or_default(),
+            ),
+        ]);
+    }
+    table
+}
+
+/// What stands against an equal verdict, a line each.
+fn objections(run: &RunReport) -> Vec<String> {
+    let mut lines = Vec::new();
+    for stream in &run.streams {
+        let name = &stream.stream;
+        if let Some(error) = &stream.error {
+            lines.push(format!("{name}: {error}"));
+        }
+        match &stream.tie_out {
             TieOut::Different {
-                as_of,
                 differences,
                 in_flight,
                 rejected,
+                ..
             } => {
-                let first = differences.first();
-                let first = first.map(|difference| {
-                    let group = difference.group.join(" ");
-                    let (measure, ours, theirs) = (
-                        &difference.measure,
-                        &difference.source,
-                        &difference.destination,
-                    );
-                    format!("{group} {measure}: {ours} against {theirs}; ")
-                });
-                let why = format!(
-                    "{} differences; {}{in_flight} records changed meanwhile, {rejected} rejected",
-                    differences.len(),
-                    first.unwrap_or_default()
-                );
-                table.add_row(vec![
-                    name,
-                    Cell::new("DIFFERENT"),
-                    Cell::new(why),
-                    Cell::new(""),
-                    Cell::new(sync_core::window::rfc3339(*as_of)),
-                ])
+                lines.push(format!(
+                    "{name}: {} differences; {in_flight} records changed meanwhile, {rejected} were rejected",
+                    differences.len()
+                ));
+                for Difference {
+                    group,
+                    measure,
+                    source,
+                    destination,
+                } in differences.iter().take(5)
+                {
+                    let group = group.join(" ");
+                    lines.push(format!(
+                        "  {group} {measure}: the books {source}, the file {destination}"
+                    ));
+                }
             }
-            TieOut::NotCompared { reason } => {
-                table.add_row(vec![name, Cell::new("not compared"), Cell::new(reason)])
-            }
-            other => table.add_row(vec![name, Cell::new(format!("{other:?}"))]),
-        };
+            TieOut::NotCompared { reason } => lines.push(format!("{name}: not compared: {reason}")),
+            _ => {}
+        }
     }
-    table
+    lines
 }
 
 fn answered(answer: &Answer) -> Table {
@@ -250,7 +270,7 @@ fn answered(answer: &Answer) -> Table {
 fn table(header: &[&str]) -> Table {
     let mut table = Table::new();
     table
-        .load_style(presets::UTF8_HORIZONTAL_ONLY)
+        .load_style(presets::UTF8_FULL_CONDENSED)
         .set_content_arrangement(ContentArrangement::Dynamic)
         .set_header(header);
     table

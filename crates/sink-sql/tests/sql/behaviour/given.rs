@@ -23,8 +23,6 @@ pub(crate) enum Cell {
     Date(i32),
     Timestamp(i64),
     Decimal(Decimal),
-    /// A decimal's digits, whether or not they fit.
-    Unscaled(i128),
 }
 
 impl Cell {
@@ -158,7 +156,6 @@ fn column<'a>(data_type: &DataType, cells: impl Iterator<Item = &'a Cell>) -> Ar
         DataType::Decimal128(precision, scale) => {
             let unscaled = cells.map(|cell| match cell {
                 Cell::Decimal(value) => Some(value.at_scale(*scale as u8).unwrap()),
-                Cell::Unscaled(value) => Some(*value),
                 _ => None,
             });
             let array: Decimal128Array = unscaled.collect();
