@@ -5,7 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use intacct_xml::request::{Authentication, Function};
 use intacct_xml::response::{FunctionResult, Response};
-use sync_http::{Limiter, Retry, RetryBudget, Token, retry};
+use sync_http::{Limiter, Phase, Retry, RetryBudget, Token, retry};
 use time::OffsetDateTime;
 
 use crate::calls::{CallCounts, CallLog};
@@ -272,16 +272,20 @@ struct Attempts<'a> {
 struct Progress {
     /// A second expiry straight after a fresh login will not go away by a third.
     logged_in_again: bool,
-    /// The gateway may still be working on the first one: it gets one more try and no third.
-    origin_timeouts: u32,
+    /// Attempts that took as long as they may. The gateway may still be working on the first: it gets one more try,
+    /// and no third.
+    timeouts: u32,
 }
 
 impl Attempts<'_> {
     fn decide(&self, error: &Error) -> Retry {
-        if error.reason() == Reason::OriginTimeout {
+        let own_timeout = error.reason() == Reason::Connection
+            && error.kind() == ErrorKind::Timeout
+            && error.phase() == Phase::MaybeReceived;
+        if own_timeout || error.reason() == Reason::OriginTimeout {
             let mut progress = self.progress.lock().unwrap_or_else(PoisonError::into_inner);
-            progress.origin_timeouts += 1;
-            if progress.origin_timeouts > 1 {
+            progress.timeouts += 1;
+            if progress.timeouts > 1 {
                 return Retry::Never;
             }
         }

@@ -38,6 +38,14 @@ pub struct Walk {
     spec: WalkSpec,
     stage: Stage,
     cursor: Option<Cursor>,
+    /// The part of the window that is read now, where the whole is too much for one query.
+    part: Option<Part>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Part {
+    end: OffsetDateTime,
+    width: Duration,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,7 +66,8 @@ enum Stage {
 
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum From {
-    Start,
+    /// From this time on; without one, from the beginning of time.
+    Since(Option<OffsetDateTime>),
     /// From this time on, without the records at it up to this key.
     At {
         time: OffsetDateTime,
@@ -72,19 +81,14 @@ impl Walk {
     #[must_use]
     pub fn new(spec: WalkSpec) -> Self {
         let stage = match &spec.range {
-            Range::Keys => Stage::Keys { after: None },
             Range::Window {
                 nulls: NullPass::Skip,
+                window,
                 ..
-            } => Stage::Window(From::Start),
-            Range::Window { .. } => Stage::Keys { after: None },
+            } => Stage::Window(From::Since(window.low)),
+            Range::Keys | Range::Window { .. } => Stage::Keys { after: None },
         };
-        Self {
-            spec,
-            stage,
-            cursor: None,
-        }
-        .settled()
+        Self::at(spec, stage, None)
     }
 
     /// A walk that goes on behind a cursor of a walk over the same records.
@@ -107,12 +111,18 @@ impl Walk {
                 ));
             }
         };
-        Ok(Self {
+        Ok(Self::at(spec, stage, Some(cursor)))
+    }
+
+    fn at(spec: WalkSpec, stage: Stage, cursor: Option<Cursor>) -> Self {
+        let mut walk = Self {
             spec,
             stage,
-            cursor: Some(cursor),
-        }
-        .settled())
+            cursor,
+            part: None,
+        };
+        walk.settle();
+        walk
     }
 
     /// What the walk reads.
@@ -140,6 +150,25 @@ impl Walk {
     pub fn set_page_size(&mut self, page_size: u32) -> Result<()> {
         self.spec = self.spec.clone().with_page_size(page_size)?;
         Ok(())
+    }
+
+    /// Splits what is left of the window, because a query over it takes too long: to put many records in order is slow,
+    /// however few of them are asked for. Later parts grow again. False when there is nothing to split.
+    pub fn narrow(&mut self) -> bool {
+        let (Stage::Window(from), Range::Window { window, .. }) = (&self.stage, &self.spec.range)
+        else {
+            return false;
+        };
+        let low = match from {
+            From::Since(low) => low.unwrap_or(OLDEST.min(window.high)),
+            From::At { time, .. } | From::Behind(time) => *time,
+        };
+        let width = Duration::seconds((self.end(window) - low).whole_seconds() / 2);
+        let Some(end) = low.checked_add(width).filter(|_| width > Duration::SECOND) else {
+            return false;
+        };
+        self.part = Some(Part { end, width });
+        true
     }
 
     /// The query to send now; none when the walk is done. The same until an answer is accepted.
@@ -199,7 +228,7 @@ impl Walk {
             });
         }
         self.stage = next;
-        self.stage = std::mem::replace(&mut self.stage, Stage::Done).settled(&self.spec);
+        self.settle();
         Ok(Released {
             from,
             cursor: self.cursor.clone(),
@@ -211,9 +240,9 @@ impl Walk {
         let last = positions.last().map(|(at, key)| (*at, (*key).to_owned()));
         match (&self.stage, last) {
             (Stage::Keys { .. }, Some((_, key))) if more => Stage::Keys { after: Some(key) },
-            (Stage::Keys { .. }, _) => match self.spec.range {
+            (Stage::Keys { .. }, _) => match &self.spec.range {
                 Range::Keys => Stage::Done,
-                Range::Window { .. } => Stage::Window(From::Start),
+                Range::Window { window, .. } => Stage::Window(From::Since(window.low)),
             },
             (Stage::Tie { at, .. }, Some((_, key))) if more => Stage::Tie {
                 at: *at,
@@ -242,7 +271,12 @@ impl Walk {
                     })
                 }
             }
-            (Stage::Window(_) | Stage::Done, _) => Stage::Done,
+            // The end of the part counts as the beginning of the next.
+            (Stage::Window(_), _) => match &self.part {
+                Some(part) => Stage::Window(From::Since(Some(part.end))),
+                None => Stage::Done,
+            },
+            (Stage::Done, _) => Stage::Done,
         }
     }
 
@@ -282,7 +316,8 @@ impl Walk {
         let at = local
             .assume_offset(self.spec.source_offset)
             .to_offset(time::UtcOffset::UTC);
-        if within(at, window) {
+        let in_part = !matches!(self.stage, Stage::Window(_)) || at < self.end(window);
+        if within(at, window) && in_part {
             Ok(Some(at))
         } else {
             Err(broken("a record from outside the window"))
@@ -298,7 +333,8 @@ impl Walk {
             Stage::Tie { at: tie, after } => {
                 at == Some(*tie) && compare_keys(key, after) == Ordering::Greater
             }
-            Stage::Window(From::Start) | Stage::Done => true,
+            Stage::Window(From::Since(low)) => low.is_none_or(|low| at >= Some(low)),
+            Stage::Done => true,
             Stage::Window(From::At { time, .. }) => at >= Some(*time),
             Stage::Window(From::Behind(time)) => at > Some(*time),
         }
@@ -322,7 +358,7 @@ impl Walk {
         };
         let value = |at: OffsetDateTime| Value::instant(at, self.spec.source_offset);
         let field = || modified.clone();
-        let below_high = || Filter::less_than(field(), value(window.high));
+        let below_end = || Filter::less_than(field(), value(self.end(window)));
         Some(match &self.stage {
             Stage::Done => return None,
             Stage::Keys { after } => {
@@ -343,43 +379,59 @@ impl Walk {
             ),
             Stage::Window(from) => {
                 let low = match from {
-                    From::Start => window
-                        .low
-                        .map(|low| Filter::greater_than_or_equal_to(field(), value(low))),
+                    From::Since(low) => {
+                        low.map(|low| Filter::greater_than_or_equal_to(field(), value(low)))
+                    }
                     From::At { time, .. } => {
                         Some(Filter::greater_than_or_equal_to(field(), value(*time)))
                     }
                     From::Behind(time) => Some(Filter::greater_than(field(), value(*time))),
                 };
                 let order = vec![Order::ascending(field()), Order::ascending(key.clone())];
-                (low.into_iter().chain([below_high()]).collect(), order)
+                (low.into_iter().chain([below_end()]).collect(), order)
             }
         })
     }
 
-    fn settled(mut self) -> Self {
-        self.stage = std::mem::replace(&mut self.stage, Stage::Done).settled(&self.spec);
-        self
+    /// Where the part of the window ends that is read now.
+    fn end(&self, window: &WalkWindow) -> OffsetDateTime {
+        self.part.map_or(window.high, |part| part.end)
+    }
+
+    /// Passes over what can bring nothing, and on to the next part of the window behind a part that is done.
+    fn settle(&mut self) {
+        let Range::Window { window, .. } = &self.spec.range else {
+            return;
+        };
+        loop {
+            let end = self.end(window);
+            let done = match &self.stage {
+                Stage::Window(From::Since(low)) => low.is_some_and(|low| low >= end),
+                // Timestamps have whole seconds.
+                Stage::Window(From::Behind(time)) => time
+                    .checked_add(Duration::SECOND)
+                    .is_none_or(|next| next >= end),
+                _ => false,
+            };
+            if !done {
+                return;
+            }
+            let Some(part) = self.part.take() else {
+                self.stage = Stage::Done;
+                return;
+            };
+            self.stage = Stage::Window(From::Since(Some(part.end)));
+            let width = part.width.saturating_mul(2);
+            let next = part.end.checked_add(width);
+            self.part = next
+                .filter(|end| *end < window.high)
+                .map(|end| Part { end, width });
+        }
     }
 }
 
-impl Stage {
-    /// The stage, or the end if it could bring nothing.
-    fn settled(self, spec: &WalkSpec) -> Self {
-        let Range::Window { window, .. } = &spec.range else {
-            return self;
-        };
-        let nothing = match &self {
-            Self::Window(From::Start) => window.low.is_some_and(|low| low >= window.high),
-            // Timestamps have whole seconds.
-            Self::Window(From::Behind(time)) => time
-                .checked_add(Duration::SECOND)
-                .is_none_or(|next| next >= window.high),
-            _ => false,
-        };
-        if nothing { Self::Done } else { self }
-    }
-}
+/// Nothing in the source is older: where a window without a lower end is split from.
+const OLDEST: OffsetDateTime = time::macros::datetime!(1990-01-01 00:00 UTC);
 
 /// Modified time, where the stage has one, and key.
 type Position<'a> = (Option<OffsetDateTime>, &'a str);

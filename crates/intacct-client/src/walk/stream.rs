@@ -10,7 +10,7 @@ use super::machine::Walk;
 use super::spec::WalkSpec;
 use crate::batch::Batching;
 use crate::client::{Client, Work};
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::function::describe;
 use crate::page::{Pager, Pages};
 use crate::query::smaller_page;
@@ -60,7 +60,6 @@ impl Client {
         schema: arrow_schema::SchemaRef,
         resume: Option<Cursor>,
     ) -> Pages<WalkPage<intacct_xml::response::Page>> {
-        use crate::error::Error;
         use intacct_xml::FieldName;
         use intacct_xml::response::WIRE_NAME;
 
@@ -136,8 +135,7 @@ impl<B: Batching> Pager for WalkPager<B> {
             let sent = match self.client.send(Work::one(&functions), &mut noting).await {
                 Ok(sent) => sent,
                 Err(error) => {
-                    let smaller = smaller_page(&self.client, self.walk.page_size(), error)?;
-                    self.walk.set_page_size(smaller)?;
+                    self.lighten(error)?;
                     continue;
                 }
             };
@@ -164,6 +162,21 @@ impl<B: Batching> Pager for WalkPager<B> {
             };
             self.number += 1;
             return Ok(Some(page));
+        }
+    }
+}
+
+impl<B> WalkPager<B> {
+    /// Prepares a lighter query after one that was too much, or gives its error back.
+    fn lighten(&mut self, error: Error) -> Result<()> {
+        let narrowed = error.kind() == ErrorKind::Timeout && self.walk.narrow();
+        match smaller_page(&self.client, self.walk.page_size(), error) {
+            Ok(smaller) => self.walk.set_page_size(smaller),
+            Err(_) if narrowed => {
+                tracing::warn!("a page took too long, reading a part of the window");
+                Ok(())
+            }
+            Err(error) => Err(error),
         }
     }
 }

@@ -296,6 +296,7 @@ async fn silence_is_a_timeout() {
         (ErrorKind::Timeout, Phase::MaybeReceived)
     );
     assert!(error.exhausted());
+    assert_eq!(script.calls(), 2, "each costs all the time there is");
 }
 
 #[tokio::test]

@@ -396,3 +396,52 @@ async fn a_walk_passes_over_records_that_do_not_fit_and_keeps_them() {
     assert_eq!((pages[0].released, pages[1].released), (3, 2));
     assert_eq!(*seen.lock().unwrap(), [None, Some("3".to_owned())]);
 }
+
+#[tokio::test]
+async fn a_window_that_takes_too_long_is_read_in_parts() {
+    use intacct_client::walk::{NullPass, WalkWindow};
+    use intacct_xml::values::parse_timestamp;
+    use time::macros::datetime;
+
+    // The gateway manages an hour at a time, whatever the page size.
+    let script = Script::start(|asked| {
+        let values: Vec<_> = asked.body.split("<value>").skip(1).collect();
+        let time = |at: usize| parse_timestamp(values[at].split_once('<').unwrap().0).unwrap();
+        let (low, high) = (time(0), time(1));
+        if (high - low).whole_hours() > 1 {
+            return Reply::Http(524, "", String::new());
+        }
+        let count = 1;
+        let record = format!(
+            "<VENDOR><RECORDNO>{}</RECORDNO><WHENMODIFIED>{}</WHENMODIFIED></VENDOR>",
+            low.assume_utc().unix_timestamp(),
+            intacct_xml::values::format_timestamp(low),
+        );
+        let attributes = format!("totalcount=\"{count}\" count=\"{count}\" numremaining=\"0\"");
+        Reply::Xml(page(asked, &attributes, &record))
+    })
+    .await;
+    let (low, high) = (
+        datetime!(2026-01-01 00:00 UTC),
+        datetime!(2026-01-01 08:00 UTC),
+    );
+    let modified = FieldName::new("WHENMODIFIED").unwrap();
+    let window = WalkWindow::new(Some(low), high);
+    let spec = WalkSpec::by_modified(vendor(), recordno(), modified, window)
+        .unwrap()
+        .with_null_pass(NullPass::Skip);
+    let (pages, error) = drain(client(&script, &clock()).walk_as::<Vendor>(spec, None)).await;
+    assert!(error.is_none(), "{error:?}");
+    // Each part gave one record, stamped with its beginning, and the parts have no gap.
+    let starts: Vec<_> = pages
+        .iter()
+        .map(|page| page.cursor.clone().unwrap().modified.unwrap())
+        .collect();
+    assert_eq!(starts[0], low);
+    assert!(
+        starts
+            .windows(2)
+            .all(|pair| (pair[1] - pair[0]).whole_minutes() <= 120)
+    );
+    assert!(pages.len() >= 4);
+}

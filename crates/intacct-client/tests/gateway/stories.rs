@@ -497,3 +497,88 @@ async fn a_filter_narrows_a_walk() {
     let count: usize = pages.iter().map(|page| page.records.len()).sum();
     assert_eq!(count, 11);
 }
+
+#[cfg(feature = "arrow")]
+#[tokio::test]
+async fn arrow_pages_hold_what_structs_hold() {
+    use std::sync::Arc;
+
+    use arrow_array::Array;
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::Decimal128Type;
+    use arrow_schema::{DataType as Arrow, Field, Schema, TimeUnit};
+    use intacct_xml::request::Order;
+    use intacct_xml::values::parse_decimal;
+
+    let simulator = tiny().await;
+    let client = Client::new(config(&simulator).with_page_size(7)).unwrap();
+    let schema = Arc::new(Schema::new(vec![
+        Field::new("recordno", Arrow::Utf8, false),
+        Field::new("amount", Arrow::Decimal128(38, 9), true),
+        Field::new(
+            "whenmodified",
+            Arrow::Timestamp(TimeUnit::Microsecond, Some("UTC".into())),
+            true,
+        ),
+    ]));
+    let expected: i128 = truth(&simulator, "APBILLITEM")
+        .values()
+        .map(|record| parse_decimal(&record["AMOUNT"], 9).unwrap())
+        .sum();
+    let sum = |batches: &[arrow_array::RecordBatch]| -> i128 {
+        let amounts = batches.iter().flat_map(|batch| {
+            batch
+                .column(1)
+                .as_primitive::<Decimal128Type>()
+                .iter()
+                .flatten()
+                .collect::<Vec<_>>()
+        });
+        amounts.sum()
+    };
+    let rows = |batches: &[arrow_array::RecordBatch]| -> usize {
+        batches.iter().map(|batch| batch.column(0).len()).sum()
+    };
+    let count = truth(&simulator, "APBILLITEM").len();
+
+    let window = WalkWindow::new(None, client.source_time().await.unwrap());
+    let walk = WalkSpec::by_modified(
+        object("APBILLITEM"),
+        field("RECORDNO"),
+        field("WHENMODIFIED"),
+        window,
+    )
+    .unwrap();
+    let pages: Vec<_> = client
+        .walk(walk, Arc::clone(&schema), None)
+        .try_collect()
+        .await
+        .unwrap();
+    let batches: Vec<_> = pages.into_iter().map(|page| page.records.batch).collect();
+    assert_eq!((rows(&batches), sum(&batches)), (count, expected));
+
+    let select = ["RECORDNO", "AMOUNT", "WHENMODIFIED"].map(field);
+    let query = Query::new(object("APBILLITEM"), select)
+        .unwrap()
+        .with_order([Order::ascending(field("RECORDNO"))])
+        .with_page_size(10)
+        .unwrap();
+    let pages: Vec<_> = client
+        .query_batches(query, Arc::clone(&schema))
+        .try_collect()
+        .await
+        .unwrap();
+    let batches: Vec<_> = pages.into_iter().map(|page| page.records.batch).collect();
+    assert_eq!((rows(&batches), sum(&batches)), (count, expected));
+
+    let read = ReadByQuery::new(object("APBILLITEM"), "")
+        .with_page_size(10)
+        .unwrap();
+    let pages: Vec<_> = client
+        .read_by_query_batches(read, schema)
+        .try_collect()
+        .await
+        .unwrap();
+    let batches: Vec<_> = pages.into_iter().map(|page| page.records.batch).collect();
+    assert_eq!((rows(&batches), sum(&batches)), (count, expected));
+}

@@ -184,6 +184,8 @@ enum Change {
     Restart,
     /// The client asks for smaller or larger pages.
     PageSize(u32),
+    /// A query over the window takes too long.
+    Narrow,
 }
 
 fn changes() -> impl Strategy<Value = Vec<Change>> {
@@ -194,6 +196,7 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
         1 => Just(Change::Create),
         1 => Just(Change::Restart),
         1 => (1_u32..7).prop_map(Change::PageSize),
+        2 => Just(Change::Narrow),
     ];
     proptest::collection::vec(change, 0..60)
 }
@@ -274,6 +277,9 @@ fn run(
                 };
             }
             Change::PageSize(size) => walk.set_page_size(size).unwrap(),
+            Change::Narrow => {
+                walk.narrow();
+            }
         }
     }
     Outcome {
@@ -384,6 +390,30 @@ fn a_page_that_shrinks_below_what_was_released_at_a_time_releases_nothing_twice(
     assert_eq!((page.from, page.cursor.unwrap().key.as_str()), (1, "3"));
     let query = wire(&walk.next_query().unwrap().unwrap());
     assert_eq!(conditions(&query)[1].2.as_deref(), Some("3"));
+}
+
+#[test]
+fn a_window_is_split_down_to_seconds_and_grows_again() {
+    let mut walk = Walk::new(by_modified(UtcOffset::UTC, 3).with_null_pass(NullPass::Skip));
+    let bounds = |walk: &Walk| {
+        let query = walk.next_query().unwrap().unwrap();
+        let values = conditions(&wire(&query))
+            .into_iter()
+            .map(|condition| condition.2.unwrap());
+        values
+            .map(|text| text[text.len() - 2..].to_owned())
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(bounds(&walk), ["10", "20"]);
+    assert!(walk.narrow() && walk.narrow());
+    assert_eq!(bounds(&walk), ["10", "12"]);
+    assert!(!walk.narrow(), "one second is the least there is");
+    accept(&mut walk, &[], Some(0)).unwrap();
+    assert_eq!(bounds(&walk), ["12", "16"]);
+    accept(&mut walk, &[row(15, 1)], Some(0)).unwrap();
+    assert_eq!(bounds(&walk), ["16", "20"]);
+    accept(&mut walk, &[], Some(0)).unwrap();
+    assert!(walk.next_query().unwrap().is_none());
 }
 
 #[test]
