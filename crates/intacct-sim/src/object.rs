@@ -151,6 +151,11 @@ pub(crate) trait Object<'a>: Send + Sync {
         false
     }
 
+    /// Whether any record of the object may be private.
+    fn has_private(&self) -> bool {
+        false
+    }
+
     fn relations(&self) -> &'static [Relation] {
         &[]
     }

@@ -424,18 +424,22 @@ impl<'a> Search<'a> {
         let kept = kept_order(object, &self.order);
         let (slots, in_order, keys_done) = bounds.stretch(object, kept, has_modified);
         let check_keys = !keys_done && bounds.bounds_keys();
-        let check_scope =
-            object.has_owners() && (self.scope.entity.is_some() || !self.scope.with_private);
+        let check_scope = match self.scope.entity {
+            Some(_) => object.has_owners(),
+            None => !self.scope.with_private && object.has_private(),
+        };
         let arrangement = match (kept, in_order) {
             (Kept::None, _) if self.order.is_empty() => Some(Arrangement::Shuffled(self.shuffle)),
             (Kept::Up(_), true) => Some(Arrangement::Forward),
             (Kept::Down(_), true) => Some(Arrangement::Backward),
             _ => None,
         };
-        if rest.is_empty() && !check_keys && !check_scope {
-            if let Some(arrangement) = arrangement {
-                return Found::Stretch { slots, arrangement };
-            }
+        if rest.is_empty()
+            && !check_keys
+            && !check_scope
+            && let Some(arrangement) = arrangement
+        {
+            return Found::Stretch { slots, arrangement };
         }
         let reading = self.reading;
         let mut list: Vec<u32> = slots

@@ -127,7 +127,7 @@ impl<'a> Value<'a> {
                     out.extend_from_slice(b".0");
                 }
             }
-            Self::Money(cents) => push_money(out, *cents, quirk % 2 == 0),
+            Self::Money(cents) => push_money(out, *cents, quirk.is_multiple_of(2)),
             Self::Number(number) => number.push(out),
             Self::Date(date) => calendar::push_date(out, *date),
             Self::Instant(instant) => calendar::push_instant(out, *instant),

@@ -155,7 +155,7 @@ impl Story {
             let vendor = books.vendors.get(slot);
             vendor.status == Status::Active && vendor.documents == 0 && !vendor.head.deleted
         };
-        if let Some(slot) = self.from_the_end(books.vendors.slots(), |slot| idle(books, slot)) {
+        if let Some(slot) = self.last_ones(books.vendors.slots(), |slot| idle(books, slot)) {
             let at = self.tick();
             books.vendors.change(slot, at).status = Status::Inactive;
         }
@@ -183,7 +183,7 @@ impl Story {
                 && !vendor.head.deleted
                 && !vendor.head.private
         };
-        if let Some(slot) = self.from_the_end(books.vendors.slots(), idle) {
+        if let Some(slot) = self.last_ones(books.vendors.slots(), idle) {
             let at = self.tick();
             books.delete_party(Side::Purchase, slot, at);
         }
@@ -217,7 +217,7 @@ impl Story {
         })
     }
 
-    fn from_the_end(&mut self, slots: u32, fits: impl Fn(u32) -> bool) -> Option<u32> {
+    fn last_ones(&mut self, slots: u32, fits: impl Fn(u32) -> bool) -> Option<u32> {
         let skip = self.random.u32(0..3) as usize;
         let mut fitting = (0..slots).rev().filter(|&slot| fits(slot)).take(skip + 1);
         fitting.by_ref().last()

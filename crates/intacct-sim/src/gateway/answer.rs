@@ -166,7 +166,7 @@ pub(crate) fn push_fields<'a>(
         let value = column.path.value(object, slot);
         let quirk = quirk(key, column.place);
         if value.is_null() {
-            if quirk % 3 == 0 {
+            if quirk.is_multiple_of(3) {
                 out.extend_from_slice(&column.empty);
             } else {
                 out.extend_from_slice(&column.open);

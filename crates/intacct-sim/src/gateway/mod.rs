@@ -227,44 +227,44 @@ impl Gateway {
         xml.session_times(now, caller.timeout);
         xml.close("authentication");
         let alone = operation.functions.len() == 1;
-        let mut results: Vec<(&Function, Vec<u8>, Outcome)> = Vec::new();
-        for function in &operation.functions {
-            let mut data = Xml::new(control.whitespace);
-            data.bytes.clear();
-            let outcome = self.function(&mut data, control, function, &caller, alone, handle);
-            let failed = outcome.is_err();
-            results.push((function, data.bytes, outcome));
-            if failed && operation.transaction {
-                break;
+        let before_results = xml.bytes.len();
+        let mut failure = None;
+        for (place, function) in operation.functions.iter().enumerate() {
+            // Data are written straight behind a success, which a failure takes back: copying
+            // megabytes of records costs more than writing a few lines twice.
+            let before = xml.bytes.len();
+            open_result(xml, "success", function);
+            let outcome = self.function(xml, control, function, &caller, alone, handle);
+            if let Err(error) = outcome {
+                xml.bytes.truncate(before);
+                if operation.transaction {
+                    failure = Some((place, error));
+                    break;
+                }
+                open_result(xml, "failure", function);
+                xml.errors(&[error], control.additional_info);
             }
+            xml.close("result");
         }
-        let failed = results.iter().any(|(_, _, outcome)| outcome.is_err());
-        if failed && operation.transaction {
-            // Functions behind the failed one were never run; they are rolled back all the same.
-            for function in &operation.functions[results.len()..] {
-                results.push((function, Vec::new(), Ok(())));
-            }
-        }
-        for (function, data, outcome) in results {
-            let aborted = operation.transaction && failed;
-            let rolled_back = GatewayError::new(
-                "XL03000009",
-                "The entire transaction in this operation has been rolled back due to an error.",
-            );
-            let (status, errors) = match outcome {
-                Ok(()) if aborted => ("aborted", vec![rolled_back]),
-                Ok(()) => ("success", Vec::new()),
-                Err(error) if aborted => ("failure", vec![error, rolled_back]),
-                Err(error) => ("failure", vec![error]),
-            };
-            xml.open("result");
-            xml.leaf("status", status);
-            xml.leaf("function", function.call.name());
-            xml.leaf("controlid", &function.control_id);
-            if errors.is_empty() {
-                xml.bytes.extend_from_slice(&data);
+        let Some((failed, error)) = failure else {
+            return;
+        };
+        // All are rolled back, those too that were never run.
+        xml.bytes.truncate(before_results);
+        let rolled_back = GatewayError::new(
+            "XL03000009",
+            "The entire transaction in this operation has been rolled back due to an error.",
+        );
+        for (place, function) in operation.functions.iter().enumerate() {
+            if place == failed {
+                open_result(xml, "failure", function);
+                xml.errors(
+                    &[error.clone(), rolled_back.clone()],
+                    control.additional_info,
+                );
             } else {
-                xml.errors(&errors, control.additional_info);
+                open_result(xml, "aborted", function);
+                xml.errors(std::slice::from_ref(&rolled_back), control.additional_info);
             }
             xml.close("result");
         }
@@ -437,6 +437,13 @@ fn entity(company: &Company, id: &str) -> Option<(u32, String)> {
     let mut entities = books.entities.all().map(|(_, entity)| entity);
     let entity = entities.find(|entity| entity.code == id)?;
     Some((entity.head.id, entity.code.clone()))
+}
+
+fn open_result(xml: &mut Xml, status: &str, function: &Function) {
+    xml.open("result");
+    xml.leaf("status", status);
+    xml.leaf("function", function.call.name());
+    xml.leaf("controlid", &function.control_id);
 }
 
 fn push_control(xml: &mut Xml, status: &str, control: Option<&Control>) {

@@ -13,6 +13,8 @@ use crate::value::{Class, Comparable};
 
 /// The largest page of a query.
 const LARGEST_PAGE: i64 = 2_000;
+/// Records that are written before the size of a page is estimated.
+const SAMPLE: usize = 16;
 
 impl Context<'_> {
     pub(super) fn query(&self, xml: &mut Xml, query: &Query) -> Outcome {
@@ -103,7 +105,13 @@ impl Context<'_> {
         let found = search.run(object);
         let page = found.page(window.0, window.1);
         push_head(xml, object.name(), found.total(), window.0, page.len());
-        for slot in &page {
+        let before = xml.bytes.len();
+        for (place, slot) in page.iter().enumerate() {
+            if place == SAMPLE {
+                // The first records tell how much room the page needs.
+                let room = (xml.bytes.len() - before) / SAMPLE * (page.len() - SAMPLE);
+                xml.bytes.reserve(room + room / 8);
+            }
             xml.open(object.name());
             push_fields(&mut xml.bytes, object, *slot, &columns);
             xml.close(object.name());

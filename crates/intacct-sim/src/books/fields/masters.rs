@@ -166,6 +166,7 @@ pub(super) fn vendor() -> Spec<Party> {
         .custom()
         .audit()
         .owner()
+        .private()
         .url()
         .business_key("VENDORID")
 }
@@ -221,6 +222,7 @@ pub(super) fn customer() -> Spec<Party> {
         .contact("DISPLAYCONTACT")
         .audit()
         .owner()
+        .private()
         .url()
         .business_key("CUSTOMERID")
 }

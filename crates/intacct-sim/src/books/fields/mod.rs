@@ -97,6 +97,7 @@ struct Spec<T: 'static> {
     lines: Option<Lines<T>>,
     has_record_number: bool,
     has_owners: bool,
+    has_private: bool,
     needs_period: bool,
 }
 
@@ -130,6 +131,7 @@ impl<T: Row> Spec<T> {
             lines: None,
             has_record_number: true,
             has_owners: false,
+            has_private: false,
             needs_period: false,
         }
     }
@@ -278,6 +280,12 @@ impl<T: Row> Spec<T> {
         })
     }
 
+    /// Some records are private to the entity that owns them.
+    fn private(mut self) -> Self {
+        self.has_private = true;
+        self
+    }
+
     fn url(self) -> Self {
         self.empty("RECORD_URL t")
     }
@@ -375,6 +383,10 @@ impl<'a, T: Row + Send + Sync> Object<'a> for View<'a, T> {
 
     fn has_owners(&self) -> bool {
         self.spec.has_owners
+    }
+
+    fn has_private(&self) -> bool {
+        self.spec.has_private
     }
 
     fn relations(&self) -> &'static [Relation] {
