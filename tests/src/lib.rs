@@ -1,1 +1,74 @@
-//! What the end-to-end tests share.
+//! What the end-to-end tests share: the whole road from a gateway to a SQLite file.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use anyhow::Result;
+use intacct_client::source::IntacctSource;
+use intacct_client::{Client, ClientConfig, Credentials, EndpointTrust, Sender, User};
+use sink_sql::{SqliteOptions, SqliteSink};
+use sync_core::StreamName;
+use sync_core::pipeline::{Parts, Pipeline, PipelineOptions};
+use sync_core::spool::FolderSpool;
+use sync_core::store::SqliteStore;
+
+/// A client's settings for a gateway on this machine, with the simulator's credentials.
+pub fn settings(gateway: &str, password: &str) -> ClientConfig {
+    let sender = Sender {
+        id: "sim-sender".into(),
+        password: "sim-sender-password".into(),
+    };
+    let (company_id, id, password) = ("DEMO".into(), "sim-user".into(), password.into());
+    ClientConfig::new(Credentials::new(
+        sender,
+        User {
+            company_id,
+            id,
+            password,
+        },
+    ))
+    .with_endpoint(gateway, EndpointTrust::SameHost)
+}
+
+/// Everything between a gateway and `FOLDER/finance.db`.
+#[derive(Debug)]
+pub struct Road {
+    /// Where records come from.
+    pub source: Arc<IntacctSource>,
+    /// Where they go.
+    pub sink: Arc<SqliteSink>,
+    /// What survives a crash.
+    pub store: Arc<SqliteStore>,
+    /// What connects them.
+    pub pipeline: Pipeline,
+}
+
+impl Road {
+    /// The road for these streams; for all where there are none.
+    pub fn open(settings: ClientConfig, folder: &Path, streams: &[&str]) -> Result<Self> {
+        let source = Arc::new(IntacctSource::new(Client::new(settings)?));
+        let sink = Arc::new(SqliteSink::open(
+            folder.join("finance.db"),
+            SqliteOptions::default(),
+        )?);
+        let store = Arc::new(SqliteStore::open(folder.join("sync-state.db"))?);
+        let mut options = PipelineOptions::default();
+        options.streams = streams
+            .iter()
+            .map(|name| StreamName::new(*name))
+            .collect::<Result<_, _>>()?;
+        let parts = Parts {
+            source: Arc::clone(&source) as _,
+            sink: Arc::clone(&sink) as _,
+            store: Arc::clone(&store) as _,
+            spool: Arc::new(FolderSpool::open(folder.join("spool"))?),
+        };
+        let pipeline = Pipeline::new("books", parts, options);
+        Ok(Self {
+            source,
+            sink,
+            store,
+            pipeline,
+        })
+    }
+}

@@ -88,6 +88,9 @@ impl Contract {
                 .map(|field| column_name(field))
                 .collect()
         };
+        // The gateway sums nothing but numbers.
+        let is_number = |field: &&str| found.field(field).is_some_and(|it| adds_up(&it.data_type));
+        let sums: Vec<&str> = definition.sums.iter().copied().filter(is_number).collect();
         let descriptor = StreamDescriptor {
             name: StreamName::new(definition.stream)?,
             schema: schema(described.collect()),
@@ -106,7 +109,7 @@ impl Contract {
                 .filter(|field| has(field))
                 .map(column_name),
             totals: TotalsShape {
-                sums: named(definition.sums),
+                sums: named(&sums),
                 group_by: named(definition.group_by),
             },
         };
@@ -238,9 +241,8 @@ impl Column {
 fn columns(definition: &Definition, found: &ObjectDefinition) -> Result<Vec<Column>> {
     let mut columns: Vec<Column> = Vec::new();
     for (wire, field_type) in definition.fields {
-        // Fields of related objects are not listed by `lookup`, and are there all the same.
         let defined = found.field(wire);
-        if defined.is_some() || wire.contains('.') {
+        if defined.is_some() || is_related(wire, found) {
             columns.push(column(
                 column_name(wire),
                 wire,
@@ -270,6 +272,12 @@ fn columns(definition: &Definition, found: &ObjectDefinition) -> Result<Vec<Colu
         ));
     }
     Ok(columns)
+}
+
+/// Fields of related objects are not listed by `lookup`, but the relation is.
+pub(super) fn is_related(wire: &str, found: &ObjectDefinition) -> bool {
+    let relation = wire.split_once('.').map(|(relation, _)| relation);
+    relation.is_some_and(|path| found.relationships.iter().any(|it| it.object_path == path))
 }
 
 fn column(
@@ -347,6 +355,11 @@ fn arrow_type_of(data_type: &wire::DataType) -> DataType {
         wire::DataType::Timestamp => timestamp(),
         _ => DataType::Utf8,
     }
+}
+
+fn adds_up(data_type: &wire::DataType) -> bool {
+    use wire::DataType::{Currency, Decimal, Integer, Percent};
+    matches!(data_type, Currency | Decimal | Integer | Percent)
 }
 
 fn timestamp() -> DataType {

@@ -28,7 +28,7 @@ mod reading;
 mod totals;
 
 use catalogue::{DEFINITIONS, Reading};
-use contract::{Contract, name_of};
+use contract::{Contract, is_related, name_of};
 
 /// The books of one company: 19 default streams, from the chart of accounts to ledger lines and
 /// account balances.
@@ -89,7 +89,7 @@ impl IntacctSource {
                 Err(error) => return Err(error.into()),
             };
             for (field, _) in definition.fields {
-                if defined.field(field).is_none() && !field.contains('.') {
+                if defined.field(field).is_none() && !is_related(field, &defined) {
                     let what = format!("the company has no field {field}; the column is left out");
                     found
                         .findings
