@@ -36,6 +36,75 @@ pub(crate) fn of(company: &CompanyHandle, object: &str) -> Vec<Fields> {
         .collect()
 }
 
+/// The same with only the fields that the laws of the books speak of: large companies are quicker
+/// to check so.
+pub(crate) fn amounts(company: &CompanyHandle) -> Truth {
+    let names = company.objects().into_keys();
+    names
+        .map(|name| {
+            let records = company.records(&name).expect("an object");
+            let lean = |record: Record| {
+                fields(
+                    record
+                        .into_iter()
+                        .filter(|(name, _)| LAWFUL.contains(&&**name))
+                        .collect(),
+                )
+            };
+            (name, records.into_iter().map(lean).collect())
+        })
+        .collect()
+}
+
+const LAWFUL: [&str; 46] = [
+    "RECORDNO",
+    "RECORDKEY",
+    "ENTRYKEY",
+    "PAYMENTKEY",
+    "BATCHKEY",
+    "BATCHNO",
+    "GLENTRYKEY",
+    "RECORDID",
+    "RECORDTYPE",
+    "VENDORID",
+    "CUSTOMERID",
+    "DEPARTMENTID",
+    "LOCATIONID",
+    "ACCOUNTNO",
+    "ACCOUNTTITLE",
+    "TITLE",
+    "BOOKID",
+    "PERIOD",
+    "NAME",
+    "BUDGETING",
+    "START_DATE",
+    "ENTRY_DATE",
+    "BATCH_DATE",
+    "TR_TYPE",
+    "AMOUNT",
+    "TRX_AMOUNT",
+    "DEBITAMOUNT",
+    "CREDITAMOUNT",
+    "TOTALENTERED",
+    "TRX_TOTALENTERED",
+    "TOTALPAID",
+    "TRX_TOTALPAID",
+    "TOTALDUE",
+    "TRX_TOTALDUE",
+    "PAYMENTAMOUNT",
+    "TRX_PAYMENTAMOUNT",
+    "STATE",
+    "RAWSTATE",
+    "WHENPAID",
+    "WHENDUE",
+    "DOCNUMBER",
+    "OPENBAL",
+    "TOTDEBIT",
+    "TOTCREDIT",
+    "ENDBAL",
+    "WHENMODIFIED",
+];
+
 fn fields(record: Record) -> Fields {
     record
         .into_iter()
