@@ -1,5 +1,7 @@
 //! The pipeline between a source and a sink in memory: what it promises, also when it is killed.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::collections::{BTreeMap, BTreeSet};
 use std::future::{Future, poll_fn};
 use std::path::Path;

@@ -21,9 +21,11 @@ use crate::store::{Scope, Store};
 use crate::stream::{StreamDescriptor, StreamName};
 
 mod cutter;
+mod deletes;
 mod event;
 mod report;
 mod stream_run;
+mod tie_out;
 
 pub use event::{Event, Observer, Unobserved};
 pub use report::{RunReport, StreamReport, TieOut};

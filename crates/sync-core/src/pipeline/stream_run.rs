@@ -4,17 +4,18 @@ use std::collections::HashSet;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow_array::{Array as _, ArrayRef, BooleanArray, RecordBatch, StringArray};
+use arrow_array::{Array as _, BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
+use futures_util::future::join;
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
 use super::cutter::{Cut, CutSize, Cutter};
 use super::event::Event;
-use super::report::{StreamReport, TieOut};
+use super::report::StreamReport;
 use super::{Parts, Pipeline};
 use crate::batch::{
-    Batch, BatchPlace, Operation, RecordKey, SourceBatch, UnreadableRecord, record_ids, record_keys,
+    Batch, BatchPlace, Operation, SourceBatch, UnreadableRecord, record_ids, record_keys,
 };
 use crate::column::Column;
 use crate::error::{Error, ErrorKind, Result};
@@ -23,28 +24,24 @@ use crate::ledger::EntryKind;
 use crate::receipt::{Durability, Landed, Receipt};
 use crate::source::ReadRequest;
 use crate::store::{DeadLetter, PreparedBatch, Scope, Settlement};
-use crate::stream::{DeleteDetection, StreamDescriptor, TotalsShape};
-use crate::totals::TotalsQuery;
+use crate::stream::{DeleteDetection, StreamDescriptor};
 use crate::window::{Checkpoint, Cursor, OpenWindow, Window};
 
-/// Deletes are cut into batches of this many keys.
-const KEYS_A_BATCH: usize = 4_096;
-
 pub(super) struct StreamRun<'a> {
-    pipeline: &'a Pipeline,
-    run: RunId,
-    stream: Arc<StreamDescriptor>,
-    scope: Scope,
-    report: StreamReport,
+    pub(super) pipeline: &'a Pipeline,
+    pub(super) run: RunId,
+    pub(super) stream: Arc<StreamDescriptor>,
+    pub(super) scope: Scope,
+    pub(super) report: StreamReport,
     begun: Instant,
     calls_before: u64,
     /// A record that was read without a key: what is missing can no longer be told from deletes.
-    keyless: Option<UnreadableRecord>,
+    pub(super) keyless: Option<UnreadableRecord>,
 }
 
 /// A batch whose payload is spooled and that the ledger knows of.
-struct Ready {
-    batch: Batch,
+pub(super) struct Ready {
+    pub(super) batch: Batch,
     prepared: PreparedBatch,
 }
 
@@ -233,8 +230,8 @@ impl<'a> StreamRun<'a> {
         let mut current = self.next_batch(&mut intake).await?;
         while let Some(ready) = current {
             let sink = Arc::clone(&self.parts().sink);
-            let (receipt, next) =
-                tokio::join!(sink.write(&ready.batch), self.next_batch(&mut intake));
+            let next = self.next_batch(&mut intake);
+            let (receipt, next) = join(sink.write(&ready.batch), next).await;
             self.settle(&ready, receipt?).await?;
             current = next?;
         }
@@ -324,7 +321,7 @@ impl<'a> StreamRun<'a> {
         })
     }
 
-    async fn ready(
+    pub(super) async fn ready(
         &self,
         place: BatchPlace,
         rows: &RecordBatch,
@@ -350,7 +347,7 @@ impl<'a> StreamRun<'a> {
         })
     }
 
-    async fn settle(&mut self, ready: &Ready, mut receipt: Receipt) -> Result<()> {
+    pub(super) async fn settle(&mut self, ready: &Ready, mut receipt: Receipt) -> Result<()> {
         let Parts { sink, store, .. } = self.parts();
         let Ready { batch, prepared } = ready;
         if receipt.durability == Durability::Accepted {
@@ -392,159 +389,7 @@ impl<'a> StreamRun<'a> {
         Ok(())
     }
 
-    async fn find_deletes(&mut self, window: Window, mut next_ordinal: u64) -> Result<()> {
-        match self.stream.delete_detection {
-            DeleteDetection::None => return Ok(()),
-            DeleteDetection::FullRead => self.keyless.iter().try_for_each(refuse_keyless)?,
-            DeleteDetection::KeySet => {
-                if self.counts_agree(window).await? {
-                    return Ok(());
-                }
-                self.list_keys().await?;
-            }
-        }
-        let store = Arc::clone(&self.parts().store);
-        let mut after = None;
-        loop {
-            let keys = store
-                .missing_keys(&self.scope, after.as_ref(), KEYS_A_BATCH)
-                .await?;
-            let Some(last) = keys.last() else {
-                return Ok(());
-            };
-            after = Some(last.clone());
-            let rows = self.key_rows(&keys)?;
-            let place = self.place(Operation::Delete, window, next_ordinal);
-            next_ordinal += 1;
-            let ready = self.ready(place, &rows, None, &[]).await?;
-            let receipt = self.parts().sink.write(&ready.batch).await?;
-            self.settle(&ready, receipt).await?;
-        }
-    }
-
-    /// Whether source and destination have the same number of records.
-    ///
-    /// Every delivered record was in the source, so equal numbers mean equal sets, unless a record
-    /// became visible late and another was deleted meanwhile; the next run's lookback delivers the
-    /// late one, and then the numbers differ.
-    async fn counts_agree(&self, window: Window) -> Result<bool> {
-        let Parts { source, store, .. } = self.parts();
-        let mut counted = (*self.stream).clone();
-        counted.totals = TotalsShape::default();
-        let counted = TotalsQuery::of(Arc::new(counted)).modified_before(window.until);
-        let Some(totals) = source.control_totals(&counted).await? else {
-            return Ok(false);
-        };
-        let live = store.live_records(&self.scope).await?;
-        Ok(totals.records() == live)
-    }
-
-    async fn list_keys(&self) -> Result<()> {
-        let store = &self.parts().store;
-        store.begin_census(&self.scope).await?;
-        let mut pages = self
-            .pipeline
-            .read_ahead(ReadRequest::keys(Arc::clone(&self.stream)));
-        let mut listed = 0;
-        while let Some(page) = pages.recv().await {
-            let page = page?;
-            page.rejected.iter().try_for_each(refuse_keyless)?;
-            let keys = record_keys(&self.stream, &page.rows)?;
-            listed += keys.len() as u64;
-            store.count_keys(&self.scope, &keys).await?;
-            self.observe(Event::KeysListed {
-                stream: &self.stream.name,
-                keys: listed,
-            });
-        }
-        Ok(())
-    }
-
-    /// Keys as rows that hold the key columns only.
-    fn key_rows(&self, keys: &[RecordKey]) -> Result<RecordBatch> {
-        let not_keys = |error: Option<arrow_schema::ArrowError>| {
-            let what = "the store's keys do not fit the stream's key columns";
-            let plain = Error::new(ErrorKind::Internal, what);
-            match error {
-                Some(error) => plain.caused_by(error),
-                None => plain,
-            }
-        };
-        let mut fields = Vec::with_capacity(self.stream.key.len());
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.stream.key.len());
-        for (position, name) in self.stream.key.iter().enumerate() {
-            let field = self.stream.field(name)?;
-            let mut texts = Vec::with_capacity(keys.len());
-            for key in keys {
-                texts.push(key.values().nth(position).ok_or_else(|| not_keys(None))?);
-            }
-            columns.push(match field.data_type() {
-                arrow_schema::DataType::Utf8 => Arc::new(StringArray::from(texts)),
-                arrow_schema::DataType::Int64 => {
-                    let numbers = texts.iter().map(|text| text.parse().ok());
-                    let numbers: Option<Vec<i64>> = numbers.collect();
-                    let numbers = numbers.ok_or_else(|| not_keys(None))?;
-                    Arc::new(arrow_array::Int64Array::from(numbers))
-                }
-                other => {
-                    let what = "a key column is text or a whole number";
-                    let error = Error::new(ErrorKind::Unsupported, what).with("column", name);
-                    return Err(error.with("type", other.to_string()));
-                }
-            });
-            fields.push(field.clone());
-        }
-        let schema = Arc::new(arrow_schema::Schema::new(fields));
-        RecordBatch::try_new(schema, columns).map_err(|error| not_keys(Some(error)))
-    }
-
-    async fn tie_out(&mut self, as_of: OffsetDateTime) -> Result<()> {
-        let query = TotalsQuery::of(Arc::clone(&self.stream)).modified_before(as_of);
-        let verdict = self.compare(&query, as_of).await?;
-        let body = serde_json::json!({ "scope": self.scope, "tie_out": verdict });
-        self.parts()
-            .store
-            .note(self.run, EntryKind::TiedOut, &body.to_string())
-            .await?;
-        self.report.tie_out = verdict;
-        Ok(())
-    }
-
-    async fn compare(&self, query: &TotalsQuery, as_of: OffsetDateTime) -> Result<TieOut> {
-        let Parts { source, sink, .. } = self.parts();
-        let not_compared = |who: &str| TieOut::NotCompared {
-            reason: format!("the {who} cannot tell its totals"),
-        };
-        let Some(ours) = source.control_totals(query).await? else {
-            return Ok(not_compared("source"));
-        };
-        let Some(theirs) = sink.control_totals(query).await? else {
-            return Ok(not_compared("destination"));
-        };
-        let sums = &self.stream.totals.sums;
-        let differences = ours.differences(&theirs, sums);
-        if differences.is_empty() {
-            return Ok(TieOut::Equal {
-                as_of,
-                records: ours.records(),
-                groups: ours.groups.len() as u64,
-                sums: sums.len() as u64,
-            });
-        }
-        let everything = source
-            .control_totals(&TotalsQuery::of(Arc::clone(&self.stream)))
-            .await?;
-        let everything = everything.map_or(0, |totals| totals.records());
-        let in_flight = everything.saturating_sub(ours.records());
-        Ok(TieOut::Different {
-            as_of,
-            differences,
-            in_flight,
-            rejected: self.report.rejected,
-        })
-    }
-
-    fn place(&self, operation: Operation, window: Window, ordinal: u64) -> BatchPlace {
+    pub(super) fn place(&self, operation: Operation, window: Window, ordinal: u64) -> BatchPlace {
         BatchPlace {
             pipeline: self.pipeline.name.clone(),
             company: self.parts().source.company().to_owned(),
@@ -554,11 +399,11 @@ impl<'a> StreamRun<'a> {
         }
     }
 
-    fn parts(&self) -> &'a Parts {
+    pub(super) fn parts(&self) -> &'a Parts {
         &self.pipeline.parts
     }
 
-    fn observe(&self, event: Event<'_>) {
+    pub(super) fn observe(&self, event: Event<'_>) {
         self.pipeline.observer.observe(event);
     }
 }
@@ -576,12 +421,6 @@ impl From<UnreadableRecord> for DeadLetter {
             fields: record.fields,
         }
     }
-}
-
-fn refuse_keyless(record: &UnreadableRecord) -> Result<()> {
-    let what = "a key cannot be read, so it is not known which records were deleted";
-    let error = Error::new(ErrorKind::Data, what).with("column", &record.column);
-    Err(error.with("reason", &record.reason))
 }
 
 fn refused_row(batch: &Batch, rejection: &crate::receipt::Rejection) -> Result<DeadLetter> {

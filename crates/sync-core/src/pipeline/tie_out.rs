@@ -1,0 +1,61 @@
+//! Comparing the control totals of both sides.
+
+use std::sync::Arc;
+
+use time::OffsetDateTime;
+
+use super::Parts;
+use super::report::TieOut;
+use super::stream_run::StreamRun;
+use crate::error::Result;
+use crate::ledger::EntryKind;
+use crate::totals::TotalsQuery;
+
+impl StreamRun<'_> {
+    /// Compares both sides and notes the verdict in the ledger.
+    pub(super) async fn tie_out(&mut self, as_of: OffsetDateTime) -> Result<()> {
+        let query = TotalsQuery::of(Arc::clone(&self.stream)).modified_before(as_of);
+        let verdict = self.compare(&query, as_of).await?;
+        let body = serde_json::json!({ "scope": self.scope, "tie_out": verdict });
+        self.parts()
+            .store
+            .note(self.run, EntryKind::TiedOut, &body.to_string())
+            .await?;
+        self.report.tie_out = verdict;
+        Ok(())
+    }
+
+    async fn compare(&self, query: &TotalsQuery, as_of: OffsetDateTime) -> Result<TieOut> {
+        let Parts { source, sink, .. } = self.parts();
+        let not_compared = |who: &str| TieOut::NotCompared {
+            reason: format!("the {who} cannot tell its totals"),
+        };
+        let Some(ours) = source.control_totals(query).await? else {
+            return Ok(not_compared("source"));
+        };
+        let Some(theirs) = sink.control_totals(query).await? else {
+            return Ok(not_compared("destination"));
+        };
+        let sums = &self.stream.totals.sums;
+        let differences = ours.differences(&theirs, sums);
+        if differences.is_empty() {
+            return Ok(TieOut::Equal {
+                as_of,
+                records: ours.records(),
+                groups: ours.groups.len() as u64,
+                sums: sums.len() as u64,
+            });
+        }
+        let everything = source
+            .control_totals(&TotalsQuery::of(Arc::clone(&self.stream)))
+            .await?;
+        let everything = everything.map_or(0, |totals| totals.records());
+        let in_flight = everything.saturating_sub(ours.records());
+        Ok(TieOut::Different {
+            as_of,
+            differences,
+            in_flight,
+            rejected: self.report.rejected,
+        })
+    }
+}
