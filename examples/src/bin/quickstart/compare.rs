@@ -3,15 +3,17 @@
 //! Shares nothing with the way the records came: the company's own list is read as text and turned
 //! into the file's forms here, once more.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::cell::Cell;
+use std::fmt;
 use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
 use arrow_schema::DataType;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, OpenFlags, params_from_iter};
-use serde::Serialize;
-use serde_json::{Map, Value};
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde::{Deserialize, Serialize};
 use sync_core::stream::metadata;
 use sync_core::{Source as _, StreamDescriptor};
 
@@ -101,7 +103,7 @@ async fn compare(
             .split(|&byte| byte == b'\n')
             .filter(|line| !line.is_empty())
         {
-            let record: Map<String, Value> = serde_json::from_slice(line)?;
+            let record: Record<'_> = serde_json::from_slice(line)?;
             compare_record(&mut select, stream, &columns, &record, comparison)?;
             seen += 1;
         }
@@ -120,9 +122,57 @@ async fn compare(
     Ok(())
 }
 
+/// A record as the company shows it: names and texts, in an order that hardly ever changes.
+struct Record<'a>(Vec<(&'a str, Option<Cow<'a, str>>)>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Record<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> std::result::Result<Self, D::Error> {
+        deserializer.deserialize_map(RecordVisitor)
+    }
+}
+
+struct RecordVisitor;
+
+impl<'de> Visitor<'de> for RecordVisitor {
+    type Value = Record<'de>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a record of texts")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(
+        self,
+        mut map: A,
+    ) -> std::result::Result<Self::Value, A::Error> {
+        let mut fields = Vec::with_capacity(64);
+        while let Some((name, text)) = map.next_entry::<&str, Option<Text<'de>>>()? {
+            fields.push((name, text.map(|text| text.0)));
+        }
+        Ok(Record(fields))
+    }
+}
+
+/// Text that is borrowed from the line unless it holds an escape.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+impl Record<'_> {
+    /// The text of a field; none where it is empty. `place` is where it stood in the last record.
+    fn text(&self, field: &str, place: &Cell<usize>) -> Option<&str> {
+        let here = |&at: &usize| self.0.get(at).is_some_and(|(name, _)| *name == field);
+        let at = Some(place.get()).filter(here);
+        let at = at.or_else(|| self.0.iter().position(|(name, _)| *name == field))?;
+        place.set(at);
+        self.0[at].1.as_deref().filter(|text| !text.is_empty())
+    }
+}
+
 struct Column {
     name: String,
     field: String,
+    place: Cell<usize>,
+    /// Another field, whose text counts where this one has none.
+    fallback: Option<(&'static str, Cell<usize>)>,
     data_type: DataType,
     is_key: bool,
 }
@@ -135,6 +185,10 @@ fn columns(stream: &StreamDescriptor) -> Vec<Column> {
             .get(metadata::SOURCE_NAME)
             .cloned()
             .unwrap_or_default(),
+        place: Cell::default(),
+        // A ledger line without a currency is in the company's base currency.
+        fallback: (stream.name.as_str() == "gl_detail" && field.name() == "currency")
+            .then(|| ("BASECURR", Cell::default())),
         data_type: field.data_type().clone(),
         is_key: stream.key.contains(field.name()),
     };
@@ -150,27 +204,14 @@ fn compare_record(
     select: &mut rusqlite::Statement<'_>,
     stream: &StreamDescriptor,
     columns: &[Column],
-    record: &Map<String, Value>,
+    record: &Record<'_>,
     comparison: &mut Comparison,
 ) -> Result<()> {
-    let expected: Vec<Option<String>> = columns
-        .iter()
-        .map(|column| expected(stream, column, record))
-        .collect();
-    let by_name: HashMap<_, _> = columns
-        .iter()
-        .map(|column| column.name.as_str())
-        .zip(&expected)
-        .collect();
-    let key: Vec<String> = stream
+    let key: Vec<&str> = stream
         .key
         .iter()
-        .map(|name| {
-            by_name
-                .get(name.as_str())
-                .and_then(|text| (*text).clone())
-                .unwrap_or_default()
-        })
+        .filter_map(|name| columns.iter().find(|column| column.name == *name))
+        .map(|column| column.expected(record).unwrap_or_default())
         .collect();
     let mut rows = select.query(params_from_iter(&key))?;
     let Some(row) = rows.next()? else {
@@ -181,10 +222,10 @@ fn compare_record(
         ));
         return Ok(());
     };
-    for (position, (column, expected)) in columns.iter().zip(&expected).enumerate() {
-        let stored = stored(column, row.get_ref(position)?)?;
-        comparison.values += 1;
-        if stored != *expected {
+    comparison.values += columns.len() as u64;
+    for (position, column) in columns.iter().enumerate() {
+        let (expected, stored) = (column.expected(record), row.get_ref(position)?);
+        if !column.agrees(expected, stored) {
             comparison.differs(format!(
                 "{} {}, {}: the books have {expected:?}, the file {stored:?}",
                 stream.name,
@@ -196,64 +237,55 @@ fn compare_record(
     Ok(())
 }
 
-/// What the file should hold, from the company's own text.
-fn expected(
-    stream: &StreamDescriptor,
-    column: &Column,
-    record: &Map<String, Value>,
-) -> Option<String> {
-    let text = |field: &str| {
-        record
-            .get(field)
-            .and_then(Value::as_str)
-            .filter(|text| !text.is_empty())
-    };
-    let found = text(&column.field);
-    // A ledger line without a currency is in the company's base currency.
-    let in_base = || {
-        (stream.name.as_str() == "gl_detail" && column.name == "currency").then(|| text("BASECURR"))
-    };
-    let found = found.or_else(|| in_base().flatten());
-    match found {
-        None => column.is_key.then(String::new),
-        Some(text) => Some(in_form(&column.data_type, text)),
+impl Column {
+    /// The company's own text.
+    fn expected<'a>(&self, record: &'a Record<'_>) -> Option<&'a str> {
+        let other = || {
+            self.fallback
+                .as_ref()
+                .and_then(|(field, place)| record.text(field, place))
+        };
+        let text = record.text(&self.field, &self.place).or_else(other);
+        text.or(self.is_key.then_some(""))
     }
-}
 
-fn in_form(data_type: &DataType, text: &str) -> String {
-    match data_type {
-        DataType::Int64 | DataType::Decimal128(..) => plain_number(text),
-        DataType::Boolean => {
-            let yes = matches!(text.to_ascii_lowercase().as_str(), "true" | "t" | "y");
-            String::from(if yes { "1" } else { "0" })
+    /// Whether the file holds what the company's text says.
+    fn agrees(&self, expected: Option<&str>, stored: ValueRef<'_>) -> bool {
+        let Some(expected) = expected else {
+            return stored == ValueRef::Null;
+        };
+        match (&self.data_type, stored) {
+            (DataType::Utf8, ValueRef::Text(text)) => text == expected.as_bytes(),
+            (DataType::Boolean, ValueRef::Integer(stored)) => {
+                let yes = ["true", "t", "y"]
+                    .iter()
+                    .any(|yes| yes.eq_ignore_ascii_case(expected));
+                stored == i64::from(yes)
+            }
+            (DataType::Int64, ValueRef::Integer(stored)) => {
+                plain_number(&stored.to_string()) == plain_number(expected)
+            }
+            (DataType::Decimal128(..), ValueRef::Text(text)) => {
+                text == expected.as_bytes()
+                    || std::str::from_utf8(text)
+                        .is_ok_and(|text| plain_number(text) == plain_number(expected))
+            }
+            (DataType::Date32, ValueRef::Text(text)) => text == iso_date(expected).as_bytes(),
+            (DataType::Timestamp(..), ValueRef::Text(text)) => {
+                let (date, time) = expected.split_once(' ').unwrap_or((expected, "00:00:00"));
+                text == format!("{} {time}.000000", iso_date(date)).as_bytes()
+            }
+            // Anything else, floats above all, must not be there.
+            _ => false,
         }
-        DataType::Date32 => iso_date(text),
-        DataType::Timestamp(..) => {
-            let (date, time) = text.split_once(' ').unwrap_or((text, "00:00:00"));
-            format!("{} {time}.000000", iso_date(date))
-        }
-        _ => text.to_owned(),
     }
-}
-
-fn stored(column: &Column, value: ValueRef<'_>) -> Result<Option<String>> {
-    let text = match value {
-        ValueRef::Null => return Ok(None),
-        ValueRef::Integer(number) => number.to_string(),
-        ValueRef::Text(bytes) => std::str::from_utf8(bytes)?.to_owned(),
-        // Neither may ever be there; they equal nothing that is expected.
-        ValueRef::Real(number) => return Ok(Some(format!("a float: {number}"))),
-        ValueRef::Blob(_) => return Ok(Some("bytes".into())),
-    };
-    let number = matches!(column.data_type, DataType::Int64 | DataType::Decimal128(..));
-    Ok(Some(if number { plain_number(&text) } else { text }))
 }
 
 /// `mm/dd/yyyy` to `yyyy-mm-dd`.
 fn iso_date(text: &str) -> String {
-    let parts: Vec<_> = text.split('/').collect();
-    match parts[..] {
-        [month, day, year] => format!("{year}-{month}-{day}"),
+    let mut parts = text.split('/');
+    match (parts.next(), parts.next(), parts.next(), parts.next()) {
+        (Some(month), Some(day), Some(year), None) => format!("{year}-{month}-{day}"),
         _ => format!("not a date: {text}"),
     }
 }
