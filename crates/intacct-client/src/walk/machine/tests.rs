@@ -393,6 +393,23 @@ fn a_page_that_shrinks_below_what_was_released_at_a_time_releases_nothing_twice(
 }
 
 #[test]
+fn a_page_of_one_time_is_not_asked_for_twice() {
+    let mut walk = Walk::new(by_modified(UtcOffset::UTC, 2).with_null_pass(NullPass::Skip));
+    accept(&mut walk, &[row(11, 1), row(11, 2)], Some(3)).unwrap();
+    let operators = |walk: &Walk| {
+        let query = walk.next_query().unwrap().unwrap();
+        let conditions = conditions(&wire(&query));
+        conditions
+            .into_iter()
+            .map(|condition| condition.0)
+            .collect::<Vec<_>>()
+    };
+    assert_eq!(operators(&walk), ["equalto", "greaterthan"]);
+    accept(&mut walk, &[row(11, 3)], Some(0)).unwrap();
+    assert_eq!(operators(&walk), ["greaterthan", "lessthan"]);
+}
+
+#[test]
 fn a_window_is_split_down_to_seconds_and_grows_again() {
     let mut walk = Walk::new(by_modified(UtcOffset::UTC, 3).with_null_pass(NullPass::Skip));
     let bounds = |walk: &Walk| {
