@@ -1,9 +1,13 @@
 //! A company: the modelled one, or objects that a test defined.
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use crate::books::{self, Books};
-use crate::calendar::{self, DAY, HOUR};
+use time::OffsetDateTime;
+use time::macros::datetime;
+
+use crate::calendar;
 use crate::error::{Error, ErrorKind};
 use crate::generic::{GenericTable, ObjectSpec};
 use crate::object::Object;
@@ -75,12 +79,29 @@ pub struct Edit {
     pub object: String,
     /// What to do.
     pub op: EditOp,
-    /// RECORDNO of the record; not for `create`.
-    #[serde(default)]
+    /// RECORDNO of the record, in JSON as a text or a number; for `create` only of objects that a
+    /// test defined.
+    #[serde(default, deserialize_with = "text_or_number")]
     pub recordno: Option<String>,
     /// Wire texts by field name; null empties a field.
     #[serde(default)]
     pub fields: BTreeMap<String, Option<String>>,
+}
+
+fn text_or_number<'de, D: serde::Deserializer<'de>>(
+    deserializer: D,
+) -> Result<Option<String>, D::Error> {
+    #[derive(serde::Deserialize)]
+    #[serde(untagged)]
+    enum Key {
+        Text(String),
+        Number(u64),
+    }
+    let key = <Option<Key> as serde::Deserialize>::deserialize(deserializer)?;
+    Ok(key.map(|key| match key {
+        Key::Text(text) => text,
+        Key::Number(number) => number.to_string(),
+    }))
 }
 
 impl Edit {
@@ -147,7 +168,7 @@ pub struct Changes {
 }
 
 /// Everything that the simulator serves: a company's objects and their records.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Company {
     objects: Objects,
     last_round: u32,
@@ -159,16 +180,25 @@ enum Objects {
     Generic(Vec<GenericTable>),
 }
 
-/// The instant at which a company's clock starts unless another is given:
-/// 2026-01-31 18:00:00 UTC, in seconds since 1970.
-pub(crate) const START: i64 = calendar::days(2026, 1, 31) as i64 * DAY + 18 * HOUR;
+/// The instant at which a company's clock starts unless another is given.
+pub(crate) const START: OffsetDateTime = datetime!(2026-01-31 18:00:00 UTC);
+
+impl fmt::Debug for Company {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // A company has millions of records: its objects are enough.
+        formatter
+            .debug_struct("Company")
+            .field("objects", &self.names())
+            .finish_non_exhaustive()
+    }
+}
 
 impl Company {
     /// The modelled company: a function of seed, scale and `start`, the instant at which its
-    /// clock starts, in seconds since 1970. All its records were last changed three hours or
+    /// clock starts. All its records were last changed three hours or
     /// more before.
-    pub fn generate(seed: u64, scale: Scale, start: i64) -> Self {
-        let books = Box::new(books::generate(seed, scale, start));
+    pub fn generate(seed: u64, scale: Scale, start: OffsetDateTime) -> Self {
+        let books = Box::new(books::generate(seed, scale, start.unix_timestamp()));
         Self {
             objects: Objects::Books(books),
             last_round: 0,

@@ -5,8 +5,7 @@ use std::borrow::Cow;
 use crate::value::{Class, Value};
 
 /// The data types that `lookup` names (developer.intacct.com, Queries).
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
-#[serde(rename_all = "UPPERCASE")]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DataType {
     /// Any text; also the type of RECORDNO on transaction objects.

@@ -6,6 +6,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
+use axum::serve::ListenerExt;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -44,8 +45,8 @@ impl Simulator {
 
 /// Who may call the gateway, and for which company.
 ///
-/// The simulator protects nothing: these are test values, and `Debug` prints no password only so
-/// that logs look alike.
+/// These are test values: the simulator protects nothing, and whoever reads its source knows the
+/// default ones. `Debug` leaves the passwords out all the same.
 #[derive(Clone)]
 pub struct Credentials {
     /// Sender id of the control block.
@@ -90,7 +91,7 @@ pub struct SimulatorBuilder {
     scale: Scale,
     listen: SocketAddr,
     allow_remote: bool,
-    start: i64,
+    start: OffsetDateTime,
     session: Duration,
     credentials: Credentials,
     company: Option<Company>,
@@ -154,7 +155,7 @@ impl SimulatorBuilder {
 
     /// The instant at which the company's clock starts; 2026-01-31 18:00:00 UTC by default.
     pub fn now(mut self, now: OffsetDateTime) -> Self {
-        self.start = now.unix_timestamp();
+        self.start = now;
         self
     }
 
@@ -214,7 +215,7 @@ impl SimulatorBuilder {
         }
         let earliest = i64::from(crate::calendar::days(2024, 2, 1)) * crate::calendar::DAY;
         let latest = i64::from(crate::calendar::days(2027, 1, 1)) * crate::calendar::DAY;
-        if self.company.is_none() && !(earliest..latest).contains(&self.start) {
+        if self.company.is_none() && !(earliest..latest).contains(&self.start.unix_timestamp()) {
             return Err(Error::new(
                 ErrorKind::Invalid,
                 "the books of a generated company run from 2024: start its clock between 2024-02-01 and 2026-12-31",
@@ -242,7 +243,7 @@ impl SimulatorBuilder {
         let url = format!("http://{address}{}", server::GATEWAY_PATH);
         let gateway = Arc::new(Gateway::new(
             company,
-            Clock::starting_at(self.start),
+            Clock::starting_at(self.start.unix_timestamp()),
             self.credentials,
             i64::try_from(self.session.as_secs()).unwrap_or(i64::MAX / 4),
             url,
@@ -256,6 +257,10 @@ impl SimulatorBuilder {
                 // A dropped sender stops the server too.
                 let _ = stopped.await;
             };
+            let bound = bound.tap_io(|connection| {
+                // Small answers must not wait for the acknowledgement of the last ones.
+                let _ = connection.set_nodelay(true);
+            });
             let _ = axum::serve(bound, router)
                 .with_graceful_shutdown(shutdown)
                 .await;

@@ -360,13 +360,9 @@ impl Groups {
             }
         }
         let found = search.run(object);
-        let all;
         let slots: &[u32] = match &found {
             Found::Stretch { slots, .. } => slots,
-            Found::List(slots) => {
-                all = slots;
-                all
-            }
+            Found::List(slots) => slots,
         };
         let mut places: HashMap<Vec<u8>, usize> = HashMap::new();
         let mut groups: Vec<(u32, Vec<Tally>)> = Vec::new();

@@ -337,6 +337,10 @@ async fn the_company_is_driven_over_http() {
         )
     );
     assert_eq!(
+        post("/sim/edit", &edit.replace("\"22\"", "22")).await.0,
+        200
+    );
+    assert_eq!(
         post("/sim/edit", &edit.replace("22", "123456")).await.0,
         404
     );

@@ -257,7 +257,7 @@ impl Sided for Invoices {
 
 impl Line for Item {
     fn dimensions(&self, books: &Books) -> Dimensions {
-        // Line numbers of accounts tell the sides apart: only invoices have revenue.
+        // The account tells the sides apart: only invoice lines have revenue.
         let is_sale = chart::REVENUES.contains(&self.account);
         let (vendor, customer) = if is_sale {
             (NONE, books.invoices.get(self.document).party)
