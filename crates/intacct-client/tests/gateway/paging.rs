@@ -1,5 +1,6 @@
 //! Pages: when they are asked for, how they end, and what ends them too early.
 
+#[cfg(feature = "arrow")]
 use std::sync::{Arc, Mutex};
 
 use futures_util::StreamExt;
