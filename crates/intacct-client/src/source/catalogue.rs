@@ -61,7 +61,15 @@ pub(crate) struct Definition {
     pub(crate) group_by: &'static [&'static str],
     /// Fields that take another's value where they are empty.
     pub(crate) fallbacks: &'static [(&'static str, &'static str)],
-    pub(crate) fields: &'static [(&'static str, FieldType)],
+    /// The fields, in groups that several objects share.
+    pub(crate) fields: &'static [&'static [(&'static str, FieldType)]],
+}
+
+impl Definition {
+    /// The fields, in their order.
+    pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static str, FieldType)> + '_ {
+        self.fields.iter().copied().flatten().copied()
+    }
 }
 
 /// The default streams, those that others refer to first.
@@ -87,6 +95,39 @@ pub(crate) static DEFINITIONS: &[Definition] = &[
     GLACCOUNTBALANCE,
 ];
 
+/// The contact that is shown with a vendor or customer.
+const CONTACT: &[(&str, FieldType)] = &[
+    ("DISPLAYCONTACT.CONTACTNAME", Text),
+    ("DISPLAYCONTACT.COMPANYNAME", Text),
+    ("DISPLAYCONTACT.FIRSTNAME", Text),
+    ("DISPLAYCONTACT.LASTNAME", Text),
+    ("DISPLAYCONTACT.PRINTAS", Text),
+    ("DISPLAYCONTACT.PHONE1", Text),
+    ("DISPLAYCONTACT.EMAIL1", Text),
+    ("DISPLAYCONTACT.MAILADDRESS.ADDRESS1", Text),
+    ("DISPLAYCONTACT.MAILADDRESS.ADDRESS2", Text),
+    ("DISPLAYCONTACT.MAILADDRESS.CITY", Text),
+    ("DISPLAYCONTACT.MAILADDRESS.STATE", Text),
+    ("DISPLAYCONTACT.MAILADDRESS.ZIP", Text),
+    ("DISPLAYCONTACT.MAILADDRESS.COUNTRY", Text),
+    ("DISPLAYCONTACT.MAILADDRESS.COUNTRYCODE", Text),
+];
+
+/// Who made a record and changed it last, and when.
+const AUDIT: &[(&str, FieldType)] = &[
+    ("WHENCREATED", Timestamp),
+    ("WHENMODIFIED", Timestamp),
+    ("CREATEDBY", Integer),
+    ("MODIFIEDBY", Integer),
+];
+
+/// The entity that a record belongs to; empty at the top level.
+const ENTITY: &[(&str, FieldType)] = &[
+    ("MEGAENTITYKEY", Integer),
+    ("MEGAENTITYID", Text),
+    ("MEGAENTITYNAME", Text),
+];
+
 /// Chart of accounts.
 const GLACCOUNT: Definition = Definition {
     stream: "gl_account",
@@ -98,7 +139,7 @@ const GLACCOUNT: Definition = Definition {
     sums: &[],
     group_by: &[],
     fallbacks: &[],
-    fields: &[
+    fields: &[&[
         ("ACCOUNTNO", Text),
         ("ACCOUNTTYPE", Text),
         ("ALTERNATIVEACCOUNT", Text),
@@ -126,7 +167,7 @@ const GLACCOUNT: Definition = Definition {
         ("TITLE", Text),
         ("WHENCREATED", Timestamp),
         ("WHENMODIFIED", Timestamp),
-    ],
+    ]],
 };
 
 /// Departments.
@@ -141,20 +182,19 @@ const DEPARTMENT: Definition = Definition {
     group_by: &[],
     fallbacks: &[],
     fields: &[
-        ("RECORDNO", Text),
-        ("DEPARTMENTID", Text),
-        ("TITLE", Text),
-        ("PARENTKEY", Integer),
-        ("PARENTID", Text),
-        ("SUPERVISORKEY", Integer),
-        ("SUPERVISORID", Text),
-        ("SUPERVISORNAME", Text),
-        ("CUSTTITLE", Text),
-        ("STATUS", Text),
-        ("WHENCREATED", Timestamp),
-        ("WHENMODIFIED", Timestamp),
-        ("CREATEDBY", Integer),
-        ("MODIFIEDBY", Integer),
+        &[
+            ("RECORDNO", Text),
+            ("DEPARTMENTID", Text),
+            ("TITLE", Text),
+            ("PARENTKEY", Integer),
+            ("PARENTID", Text),
+            ("SUPERVISORKEY", Integer),
+            ("SUPERVISORID", Text),
+            ("SUPERVISORNAME", Text),
+            ("CUSTTITLE", Text),
+            ("STATUS", Text),
+        ],
+        AUDIT,
     ],
 };
 
@@ -170,24 +210,23 @@ const LOCATION: Definition = Definition {
     group_by: &[],
     fallbacks: &[],
     fields: &[
-        ("RECORDNO", Text),
-        ("LOCATIONID", Text),
-        ("NAME", Text),
-        ("PARENTKEY", Integer),
-        ("PARENTID", Text),
-        ("SUPERVISORID", Text),
-        ("SUPERVISORNAME", Text),
-        ("STATUS", Text),
-        ("CURRENCY", Text),
-        ("STARTDATE", Date),
-        ("ENDDATE", Date),
-        ("CUSTTITLE", Text),
-        ("FIRSTMONTH", Text),
-        ("WEEKSTART", Text),
-        ("WHENCREATED", Timestamp),
-        ("WHENMODIFIED", Timestamp),
-        ("CREATEDBY", Integer),
-        ("MODIFIEDBY", Integer),
+        &[
+            ("RECORDNO", Text),
+            ("LOCATIONID", Text),
+            ("NAME", Text),
+            ("PARENTKEY", Integer),
+            ("PARENTID", Text),
+            ("SUPERVISORID", Text),
+            ("SUPERVISORNAME", Text),
+            ("STATUS", Text),
+            ("CURRENCY", Text),
+            ("STARTDATE", Date),
+            ("ENDDATE", Date),
+            ("CUSTTITLE", Text),
+            ("FIRSTMONTH", Text),
+            ("WEEKSTART", Text),
+        ],
+        AUDIT,
     ],
 };
 
@@ -203,21 +242,18 @@ const CLASS: Definition = Definition {
     group_by: &[],
     fallbacks: &[],
     fields: &[
-        ("RECORDNO", Text),
-        ("CLASSID", Text),
-        ("NAME", Text),
-        ("DESCRIPTION", Text),
-        ("STATUS", Text),
-        ("PARENTKEY", Integer),
-        ("PARENTID", Text),
-        ("PARENTNAME", Text),
-        ("WHENCREATED", Timestamp),
-        ("WHENMODIFIED", Timestamp),
-        ("CREATEDBY", Integer),
-        ("MODIFIEDBY", Integer),
-        ("MEGAENTITYKEY", Integer),
-        ("MEGAENTITYID", Text),
-        ("MEGAENTITYNAME", Text),
+        &[
+            ("RECORDNO", Text),
+            ("CLASSID", Text),
+            ("NAME", Text),
+            ("DESCRIPTION", Text),
+            ("STATUS", Text),
+            ("PARENTKEY", Integer),
+            ("PARENTID", Text),
+            ("PARENTNAME", Text),
+        ],
+        AUDIT,
+        ENTITY,
     ],
 };
 
@@ -233,41 +269,38 @@ const PROJECT: Definition = Definition {
     group_by: &[],
     fallbacks: &[],
     fields: &[
-        ("RECORDNO", Text),
-        ("PROJECTID", Text),
-        ("NAME", Text),
-        ("DESCRIPTION", Text),
-        ("CURRENCY", Text),
-        ("PROJECTCATEGORY", Text),
-        ("PROJECTSTATUS", Text),
-        ("PROJECTTYPE", Text),
-        ("PARENTKEY", Integer),
-        ("PARENTID", Text),
-        ("PARENTNAME", Text),
-        ("STATUS", Text),
-        ("CUSTOMERKEY", Integer),
-        ("CUSTOMERID", Text),
-        ("CUSTOMERNAME", Text),
-        ("MANAGERID", Text),
-        ("BEGINDATE", Date),
-        ("ENDDATE", Date),
-        ("BUDGETAMOUNT", Amount),
-        ("CONTRACTAMOUNT", Amount),
-        ("TERMNAME", Text),
-        ("DOCNUMBER", Text),
-        ("BILLINGTYPE", Text),
-        ("DEPARTMENTID", Text),
-        ("DEPARTMENTNAME", Text),
-        ("LOCATIONID", Text),
-        ("LOCATIONNAME", Text),
-        ("CLASSID", Text),
-        ("WHENCREATED", Timestamp),
-        ("WHENMODIFIED", Timestamp),
-        ("CREATEDBY", Integer),
-        ("MODIFIEDBY", Integer),
-        ("MEGAENTITYKEY", Integer),
-        ("MEGAENTITYID", Text),
-        ("MEGAENTITYNAME", Text),
+        &[
+            ("RECORDNO", Text),
+            ("PROJECTID", Text),
+            ("NAME", Text),
+            ("DESCRIPTION", Text),
+            ("CURRENCY", Text),
+            ("PROJECTCATEGORY", Text),
+            ("PROJECTSTATUS", Text),
+            ("PROJECTTYPE", Text),
+            ("PARENTKEY", Integer),
+            ("PARENTID", Text),
+            ("PARENTNAME", Text),
+            ("STATUS", Text),
+            ("CUSTOMERKEY", Integer),
+            ("CUSTOMERID", Text),
+            ("CUSTOMERNAME", Text),
+            ("MANAGERID", Text),
+            ("BEGINDATE", Date),
+            ("ENDDATE", Date),
+            ("BUDGETAMOUNT", Amount),
+            ("CONTRACTAMOUNT", Amount),
+            ("TERMNAME", Text),
+            ("DOCNUMBER", Text),
+            ("BILLINGTYPE", Text),
+            ("DEPARTMENTID", Text),
+            ("DEPARTMENTNAME", Text),
+            ("LOCATIONID", Text),
+            ("LOCATIONNAME", Text),
+            ("CLASSID", Text),
+        ],
+        AUDIT,
+        ENTITY,
     ],
 };
 
@@ -283,28 +316,25 @@ const EMPLOYEE: Definition = Definition {
     group_by: &[],
     fallbacks: &[],
     fields: &[
-        ("RECORDNO", Text),
-        ("EMPLOYEEID", Text),
-        ("TITLE", Text),
-        ("STARTDATE", Date),
-        ("ENDDATE", Date),
-        ("STATUS", Text),
-        ("EMPLOYEETYPE", Text),
-        ("TERMINATIONTYPE", Text),
-        ("SUPERVISORID", Text),
-        ("DEPARTMENTID", Text),
-        ("LOCATIONID", Text),
-        ("CLASSID", Text),
-        ("CURRENCY", Text),
-        ("CONTACTKEY", Integer),
-        ("ENTITY", Text),
-        ("WHENCREATED", Timestamp),
-        ("WHENMODIFIED", Timestamp),
-        ("CREATEDBY", Integer),
-        ("MODIFIEDBY", Integer),
-        ("MEGAENTITYKEY", Integer),
-        ("MEGAENTITYID", Text),
-        ("MEGAENTITYNAME", Text),
+        &[
+            ("RECORDNO", Text),
+            ("EMPLOYEEID", Text),
+            ("TITLE", Text),
+            ("STARTDATE", Date),
+            ("ENDDATE", Date),
+            ("STATUS", Text),
+            ("EMPLOYEETYPE", Text),
+            ("TERMINATIONTYPE", Text),
+            ("SUPERVISORID", Text),
+            ("DEPARTMENTID", Text),
+            ("LOCATIONID", Text),
+            ("CLASSID", Text),
+            ("CURRENCY", Text),
+            ("CONTACTKEY", Integer),
+            ("ENTITY", Text),
+        ],
+        AUDIT,
+        ENTITY,
     ],
 };
 
@@ -320,56 +350,40 @@ const VENDOR: Definition = Definition {
     group_by: &["STATUS"],
     fallbacks: &[],
     fields: &[
-        ("RECORDNO", Text),
-        ("VENDORID", Text),
-        ("NAME", Text),
-        ("ENTITY", Text),
-        ("PARENTKEY", Integer),
-        ("PARENTID", Text),
-        ("PARENTNAME", Text),
-        ("VENDTYPE", Text),
-        ("STATUS", Text),
-        ("ONETIME", Boolean),
-        ("ONHOLD", Boolean),
-        ("DONOTCUTCHECK", Boolean),
-        ("CREDITLIMIT", Amount),
-        ("TOTALDUE", Amount),
-        ("TERMNAME", Text),
-        ("BILLINGTYPE", Text),
-        ("PAYMENTPRIORITY", Text),
-        ("NAME1099", Text),
-        ("FORM1099TYPE", Text),
-        ("FORM1099BOX", Text),
-        ("GLGROUP", Text),
-        ("ACCOUNTLABEL", Text),
-        ("APACCOUNT", Text),
-        ("APACCOUNTTITLE", Text),
-        ("OFFSETGLACCOUNTNO", Text),
-        ("CURRENCY", Text),
-        ("VENDORACCOUNTNO", Text),
-        ("COMMENTS", Text),
-        ("DISPLAYCONTACTKEY", Integer),
-        ("DISPLAYCONTACT.CONTACTNAME", Text),
-        ("DISPLAYCONTACT.COMPANYNAME", Text),
-        ("DISPLAYCONTACT.FIRSTNAME", Text),
-        ("DISPLAYCONTACT.LASTNAME", Text),
-        ("DISPLAYCONTACT.PRINTAS", Text),
-        ("DISPLAYCONTACT.PHONE1", Text),
-        ("DISPLAYCONTACT.EMAIL1", Text),
-        ("DISPLAYCONTACT.MAILADDRESS.ADDRESS1", Text),
-        ("DISPLAYCONTACT.MAILADDRESS.ADDRESS2", Text),
-        ("DISPLAYCONTACT.MAILADDRESS.CITY", Text),
-        ("DISPLAYCONTACT.MAILADDRESS.STATE", Text),
-        ("DISPLAYCONTACT.MAILADDRESS.ZIP", Text),
-        ("DISPLAYCONTACT.MAILADDRESS.COUNTRY", Text),
-        ("DISPLAYCONTACT.MAILADDRESS.COUNTRYCODE", Text),
-        ("WHENCREATED", Timestamp),
-        ("WHENMODIFIED", Timestamp),
-        ("CREATEDBY", Integer),
-        ("MODIFIEDBY", Integer),
-        ("MEGAENTITYKEY", Integer),
-        ("MEGAENTITYID", Text),
-        ("MEGAENTITYNAME", Text),
+        &[
+            ("RECORDNO", Text),
+            ("VENDORID", Text),
+            ("NAME", Text),
+            ("ENTITY", Text),
+            ("PARENTKEY", Integer),
+            ("PARENTID", Text),
+            ("PARENTNAME", Text),
+            ("VENDTYPE", Text),
+            ("STATUS", Text),
+            ("ONETIME", Boolean),
+            ("ONHOLD", Boolean),
+            ("DONOTCUTCHECK", Boolean),
+            ("CREDITLIMIT", Amount),
+            ("TOTALDUE", Amount),
+            ("TERMNAME", Text),
+            ("BILLINGTYPE", Text),
+            ("PAYMENTPRIORITY", Text),
+            ("NAME1099", Text),
+            ("FORM1099TYPE", Text),
+            ("FORM1099BOX", Text),
+            ("GLGROUP", Text),
+            ("ACCOUNTLABEL", Text),
+            ("APACCOUNT", Text),
+            ("APACCOUNTTITLE", Text),
+            ("OFFSETGLACCOUNTNO", Text),
+            ("CURRENCY", Text),
+            ("VENDORACCOUNTNO", Text),
+            ("COMMENTS", Text),
+            ("DISPLAYCONTACTKEY", Integer),
+        ],
+        CONTACT,
+        AUDIT,
+        ENTITY,
     ],
 };
 
@@ -385,57 +399,41 @@ const CUSTOMER: Definition = Definition {
     group_by: &["STATUS"],
     fallbacks: &[],
     fields: &[
-        ("RECORDNO", Text),
-        ("CUSTOMERID", Text),
-        ("NAME", Text),
-        ("ENTITY", Text),
-        ("PARENTKEY", Integer),
-        ("PARENTID", Text),
-        ("PARENTNAME", Text),
-        ("TERMNAME", Text),
-        ("CUSTREPID", Text),
-        ("CUSTREPNAME", Text),
-        ("RESALENO", Text),
-        ("CREDITLIMIT", Amount),
-        ("TOTALDUE", Amount),
-        ("COMMENTS", Text),
-        ("ACCOUNTLABEL", Text),
-        ("ARACCOUNT", Text),
-        ("ARACCOUNTTITLE", Text),
-        ("LAST_INVOICEDATE", Date),
-        ("LAST_STATEMENTDATE", Date),
-        ("TERRITORYID", Text),
-        ("TERRITORYNAME", Text),
-        ("SHIPPINGMETHOD", Text),
-        ("CUSTTYPE", Text),
-        ("GLGROUP", Text),
-        ("CURRENCY", Text),
-        ("STATUS", Text),
-        ("ONETIME", Boolean),
-        ("ONHOLD", Boolean),
-        ("OFFSETGLACCOUNTNO", Text),
-        ("DISPLAYCONTACTKEY", Integer),
-        ("DISPLAYCONTACT.CONTACTNAME", Text),
-        ("DISPLAYCONTACT.COMPANYNAME", Text),
-        ("DISPLAYCONTACT.FIRSTNAME", Text),
-        ("DISPLAYCONTACT.LASTNAME", Text),
-        ("DISPLAYCONTACT.PRINTAS", Text),
-        ("DISPLAYCONTACT.PHONE1", Text),
-        ("DISPLAYCONTACT.EMAIL1", Text),
-        ("DISPLAYCONTACT.MAILADDRESS.ADDRESS1", Text),
-        ("DISPLAYCONTACT.MAILADDRESS.ADDRESS2", Text),
-        ("DISPLAYCONTACT.MAILADDRESS.CITY", Text),
-        ("DISPLAYCONTACT.MAILADDRESS.STATE", Text),
-        ("DISPLAYCONTACT.MAILADDRESS.ZIP", Text),
-        ("DISPLAYCONTACT.MAILADDRESS.COUNTRY", Text),
-        ("DISPLAYCONTACT.MAILADDRESS.COUNTRYCODE", Text),
-        ("WHENCREATED", Timestamp),
-        ("WHENMODIFIED", Timestamp),
-        ("CREATEDBY", Integer),
-        ("MODIFIEDBY", Integer),
-        ("MEGAENTITYKEY", Integer),
-        ("MEGAENTITYID", Text),
-        ("MEGAENTITYNAME", Text),
+        &[
+            ("RECORDNO", Text),
+            ("CUSTOMERID", Text),
+            ("NAME", Text),
+            ("ENTITY", Text),
+            ("PARENTKEY", Integer),
+            ("PARENTID", Text),
+            ("PARENTNAME", Text),
+            ("TERMNAME", Text),
+            ("CUSTREPID", Text),
+            ("CUSTREPNAME", Text),
+            ("RESALENO", Text),
+            ("CREDITLIMIT", Amount),
+            ("TOTALDUE", Amount),
+            ("COMMENTS", Text),
+            ("ACCOUNTLABEL", Text),
+            ("ARACCOUNT", Text),
+            ("ARACCOUNTTITLE", Text),
+            ("LAST_INVOICEDATE", Date),
+            ("LAST_STATEMENTDATE", Date),
+            ("TERRITORYID", Text),
+            ("TERRITORYNAME", Text),
+            ("SHIPPINGMETHOD", Text),
+            ("CUSTTYPE", Text),
+            ("GLGROUP", Text),
+            ("CURRENCY", Text),
+            ("STATUS", Text),
+            ("ONETIME", Boolean),
+            ("ONHOLD", Boolean),
+            ("OFFSETGLACCOUNTNO", Text),
+            ("DISPLAYCONTACTKEY", Integer),
+        ],
+        CONTACT,
+        AUDIT,
+        ENTITY,
     ],
 };
 
@@ -451,21 +449,20 @@ const GLJOURNAL: Definition = Definition {
     group_by: &[],
     fallbacks: &[],
     fields: &[
-        ("RECORDNO", Text),
-        ("SYMBOL", Text),
-        ("TITLE", Text),
-        ("STATUS", Text),
-        ("START_DATE", Date),
-        ("LAST_DATE", Date),
-        ("ADJ", Boolean),
-        ("BOOKID", Text),
-        ("BOOKTYPE", Text),
-        ("BILLABLE", Boolean),
-        ("DISABLEDIRECTPOSTING", Boolean),
-        ("WHENCREATED", Timestamp),
-        ("WHENMODIFIED", Timestamp),
-        ("CREATEDBY", Integer),
-        ("MODIFIEDBY", Integer),
+        &[
+            ("RECORDNO", Text),
+            ("SYMBOL", Text),
+            ("TITLE", Text),
+            ("STATUS", Text),
+            ("START_DATE", Date),
+            ("LAST_DATE", Date),
+            ("ADJ", Boolean),
+            ("BOOKID", Text),
+            ("BOOKTYPE", Text),
+            ("BILLABLE", Boolean),
+            ("DISABLEDIRECTPOSTING", Boolean),
+        ],
+        AUDIT,
     ],
 };
 
@@ -481,18 +478,17 @@ const REPORTINGPERIOD: Definition = Definition {
     group_by: &[],
     fallbacks: &[],
     fields: &[
-        ("RECORDNO", Text),
-        ("NAME", Text),
-        ("HEADER1", Text),
-        ("HEADER2", Text),
-        ("START_DATE", Date),
-        ("END_DATE", Date),
-        ("BUDGETING", Boolean),
-        ("STATUS", Text),
-        ("WHENCREATED", Timestamp),
-        ("WHENMODIFIED", Timestamp),
-        ("CREATEDBY", Integer),
-        ("MODIFIEDBY", Integer),
+        &[
+            ("RECORDNO", Text),
+            ("NAME", Text),
+            ("HEADER1", Text),
+            ("HEADER2", Text),
+            ("START_DATE", Date),
+            ("END_DATE", Date),
+            ("BUDGETING", Boolean),
+            ("STATUS", Text),
+        ],
+        AUDIT,
     ],
 };
 
@@ -507,7 +503,7 @@ const APBILL: Definition = Definition {
     sums: &["TOTALENTERED", "TOTALPAID", "TOTALDUE"],
     group_by: &["STATE"],
     fallbacks: &[],
-    fields: &[
+    fields: &[&[
         ("RECORDNO", Text),
         ("AUWHENCREATED", Timestamp),
         ("BASECURR", Text),
@@ -532,7 +528,7 @@ const APBILL: Definition = Definition {
         ("WHENMODIFIED", Timestamp),
         ("WHENPAID", Date),
         ("WHENPOSTED", Date),
-    ],
+    ]],
 };
 
 /// Lines of bills.
@@ -546,7 +542,7 @@ const APBILLITEM: Definition = Definition {
     sums: &["AMOUNT", "TOTALPAID"],
     group_by: &["ACCOUNTNO"],
     fallbacks: &[],
-    fields: &[
+    fields: &[&[
         ("RECORDNO", Text),
         ("RECORDKEY", Text),
         ("ACCOUNTKEY", Integer),
@@ -586,7 +582,7 @@ const APBILLITEM: Definition = Definition {
         ("VENDORNAME", Text),
         ("WHENCREATED", Timestamp),
         ("WHENMODIFIED", Timestamp),
-    ],
+    ]],
 };
 
 /// Payments of bills.
@@ -601,50 +597,47 @@ const APPYMT: Definition = Definition {
     group_by: &["STATE"],
     fallbacks: &[],
     fields: &[
-        ("RECORDNO", Text),
-        ("PRBATCHKEY", Integer),
-        ("RECORDTYPE", Text),
-        ("RECORDID", Text),
-        ("FINANCIALENTITY", Text),
-        ("FINANCIALENTITYTYPE", Text),
-        ("FINANCIALACCOUNTNAME", Text),
-        ("FINANCIALACCOUNTCURRENCY", Text),
-        ("STATE", Text),
-        ("RAWSTATE", Text),
-        ("PAYMENTMETHOD", Text),
-        ("PAYMENTMETHODKEY", Integer),
-        ("ENTITY", Text),
-        ("VENDORID", Text),
-        ("VENDORNAME", Text),
-        ("DOCNUMBER", Text),
-        ("DESCRIPTION", Text),
-        ("DESCRIPTION2", Text),
-        ("WHENCREATED", Date),
-        ("WHENPAID", Date),
-        ("WHENPOSTED", Date),
-        ("BASECURR", Text),
-        ("CURRENCY", Text),
-        ("EXCH_RATE_DATE", Date),
-        ("EXCH_RATE_TYPE_ID", Text),
-        ("EXCHANGE_RATE", Rate),
-        ("TOTALENTERED", Amount),
-        ("TOTALSELECTED", Amount),
-        ("TOTALPAID", Amount),
-        ("TOTALDUE", Amount),
-        ("TRX_TOTALENTERED", Amount),
-        ("TRX_TOTALSELECTED", Amount),
-        ("TRX_TOTALPAID", Amount),
-        ("TRX_TOTALDUE", Amount),
-        ("PRBATCH", Text),
-        ("AUWHENCREATED", Timestamp),
-        ("WHENMODIFIED", Timestamp),
-        ("CREATEDBY", Integer),
-        ("MODIFIEDBY", Integer),
-        ("CLEARED", Text),
-        ("CLRDATE", Date),
-        ("MEGAENTITYKEY", Integer),
-        ("MEGAENTITYID", Text),
-        ("MEGAENTITYNAME", Text),
+        &[
+            ("RECORDNO", Text),
+            ("PRBATCHKEY", Integer),
+            ("RECORDTYPE", Text),
+            ("RECORDID", Text),
+            ("FINANCIALENTITY", Text),
+            ("FINANCIALENTITYTYPE", Text),
+            ("FINANCIALACCOUNTNAME", Text),
+            ("FINANCIALACCOUNTCURRENCY", Text),
+            ("STATE", Text),
+            ("RAWSTATE", Text),
+            ("PAYMENTMETHOD", Text),
+            ("PAYMENTMETHODKEY", Integer),
+            ("ENTITY", Text),
+            ("VENDORID", Text),
+            ("VENDORNAME", Text),
+            ("DOCNUMBER", Text),
+            ("DESCRIPTION", Text),
+            ("DESCRIPTION2", Text),
+            ("WHENPAID", Date),
+            ("WHENPOSTED", Date),
+            ("BASECURR", Text),
+            ("CURRENCY", Text),
+            ("EXCH_RATE_DATE", Date),
+            ("EXCH_RATE_TYPE_ID", Text),
+            ("EXCHANGE_RATE", Rate),
+            ("TOTALENTERED", Amount),
+            ("TOTALSELECTED", Amount),
+            ("TOTALPAID", Amount),
+            ("TOTALDUE", Amount),
+            ("TRX_TOTALENTERED", Amount),
+            ("TRX_TOTALSELECTED", Amount),
+            ("TRX_TOTALPAID", Amount),
+            ("TRX_TOTALDUE", Amount),
+            ("PRBATCH", Text),
+            ("AUWHENCREATED", Timestamp),
+            ("CLEARED", Text),
+            ("CLRDATE", Date),
+        ],
+        AUDIT,
+        ENTITY,
     ],
 };
 
@@ -660,32 +653,31 @@ const APPYMTDETAIL: Definition = Definition {
     group_by: &[],
     fallbacks: &[],
     fields: &[
-        ("RECORDNO", Text),
-        ("RECORDKEY", Text),
-        ("ENTRYKEY", Text),
-        ("PAYMENTKEY", Text),
-        ("PAYMENTENTRYKEY", Text),
-        ("PAYMENTDATE", Date),
-        ("PAYMENTAMOUNT", Amount),
-        ("TRX_PAYMENTAMOUNT", Amount),
-        ("INLINEKEY", Text),
-        ("INLINEAMOUNT", Amount),
-        ("DISCOUNTKEY", Text),
-        ("DISCOUNTDATE", Date),
-        ("DISCOUNTAMOUNT", Amount),
-        ("TRX_DISCOUNTAMOUNT", Amount),
-        ("ADJUSTMENTKEY", Text),
-        ("ADJUSTMENTAMOUNT", Amount),
-        ("TRX_ADJUSTMENTAMOUNT", Amount),
-        ("POSTEDADVANCEAMOUNT", Amount),
-        ("TRX_POSTEDADVANCEAMOUNT", Amount),
-        ("CURRENCY", Text),
-        ("STATE", Text),
-        ("MODULEKEY", Text),
-        ("WHENCREATED", Timestamp),
-        ("WHENMODIFIED", Timestamp),
-        ("CREATEDBY", Integer),
-        ("MODIFIEDBY", Integer),
+        &[
+            ("RECORDNO", Text),
+            ("RECORDKEY", Text),
+            ("ENTRYKEY", Text),
+            ("PAYMENTKEY", Text),
+            ("PAYMENTENTRYKEY", Text),
+            ("PAYMENTDATE", Date),
+            ("PAYMENTAMOUNT", Amount),
+            ("TRX_PAYMENTAMOUNT", Amount),
+            ("INLINEKEY", Text),
+            ("INLINEAMOUNT", Amount),
+            ("DISCOUNTKEY", Text),
+            ("DISCOUNTDATE", Date),
+            ("DISCOUNTAMOUNT", Amount),
+            ("TRX_DISCOUNTAMOUNT", Amount),
+            ("ADJUSTMENTKEY", Text),
+            ("ADJUSTMENTAMOUNT", Amount),
+            ("TRX_ADJUSTMENTAMOUNT", Amount),
+            ("POSTEDADVANCEAMOUNT", Amount),
+            ("TRX_POSTEDADVANCEAMOUNT", Amount),
+            ("CURRENCY", Text),
+            ("STATE", Text),
+            ("MODULEKEY", Text),
+        ],
+        AUDIT,
     ],
 };
 
@@ -700,7 +692,7 @@ const ARINVOICE: Definition = Definition {
     sums: &["TOTALENTERED", "TOTALPAID", "TOTALDUE"],
     group_by: &["STATE"],
     fallbacks: &[],
-    fields: &[
+    fields: &[&[
         ("RECORDNO", Text),
         ("AUWHENCREATED", Timestamp),
         ("BASECURR", Text),
@@ -729,7 +721,7 @@ const ARINVOICE: Definition = Definition {
         ("WHENMODIFIED", Timestamp),
         ("WHENPAID", Date),
         ("WHENPOSTED", Date),
-    ],
+    ]],
 };
 
 /// Lines of sales invoices.
@@ -743,7 +735,7 @@ const ARINVOICEITEM: Definition = Definition {
     sums: &["AMOUNT", "TOTALPAID"],
     group_by: &["ACCOUNTNO"],
     fallbacks: &[],
-    fields: &[
+    fields: &[&[
         ("RECORDNO", Text),
         ("RECORDKEY", Text),
         ("ACCOUNTKEY", Integer),
@@ -780,7 +772,7 @@ const ARINVOICEITEM: Definition = Definition {
         ("WAREHOUSENAME", Text),
         ("WHENCREATED", Timestamp),
         ("WHENMODIFIED", Timestamp),
-    ],
+    ]],
 };
 
 /// Journal entries.
@@ -794,7 +786,7 @@ const GLBATCH: Definition = Definition {
     sums: &[],
     group_by: &["JOURNAL"],
     fallbacks: &[],
-    fields: &[
+    fields: &[&[
         ("RECORDNO", Text),
         ("BASELOCATION", Integer),
         ("BASELOCATION_NO", Text),
@@ -822,7 +814,7 @@ const GLBATCH: Definition = Definition {
         ("USERKEY", Integer),
         ("WHENCREATED", Timestamp),
         ("WHENMODIFIED", Timestamp),
-    ],
+    ]],
 };
 
 /// Ledger lines of all books.
@@ -836,7 +828,7 @@ const GLDETAIL: Definition = Definition {
     sums: &["AMOUNT", "DEBITAMOUNT", "CREDITAMOUNT", "TRX_AMOUNT"],
     group_by: &["BOOKID", "ACCOUNTNO"],
     fallbacks: &[("CURRENCY", "BASECURR")],
-    fields: &[
+    fields: &[&[
         ("RECORDNO", Text),
         ("ACCOUNTNO", Text),
         ("ACCOUNTTITLE", Text),
@@ -882,7 +874,7 @@ const GLDETAIL: Definition = Definition {
         ("WHENDUE", Date),
         ("WHENMODIFIED", Timestamp),
         ("WHENPAID", Date),
-    ],
+    ]],
 };
 
 /// Balances by account, period and dimensions.
@@ -909,7 +901,7 @@ const GLACCOUNTBALANCE: Definition = Definition {
     sums: &["OPENBAL", "TOTDEBIT", "TOTCREDIT", "ENDBAL"],
     group_by: &["BOOKID", "PERIOD"],
     fallbacks: &[],
-    fields: &[
+    fields: &[&[
         ("BOOKID", Text),
         ("CURRENCY", Text),
         ("PERIOD", Text),
@@ -933,5 +925,59 @@ const GLACCOUNTBALANCE: Definition = Definition {
         ("TOTADJCREDIT", Amount),
         ("FORBAL", Amount),
         ("ENDBAL", Amount),
-    ],
+    ]],
 };
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use super::*;
+
+    #[test]
+    fn every_name_in_a_definition_is_one_of_its_fields() {
+        for definition in DEFINITIONS {
+            let fields: Vec<_> = definition.fields().collect();
+            let names: BTreeSet<_> = fields.iter().map(|(name, _)| *name).collect();
+            assert_eq!(
+                names.len(),
+                fields.len(),
+                "{}: a field twice",
+                definition.object
+            );
+            let fallbacks = definition
+                .fallbacks
+                .iter()
+                .flat_map(|(to, from)| [to, from]);
+            let named = definition
+                .key
+                .iter()
+                .chain(definition.group_by)
+                .chain(definition.sums);
+            for name in named
+                .chain(definition.keep_together.iter())
+                .chain(fallbacks)
+            {
+                assert!(names.contains(name), "{}: {name}", definition.object);
+            }
+            for sum in definition.sums {
+                assert!(
+                    fields.contains(&(*sum, Amount)),
+                    "{}: {sum}",
+                    definition.object
+                );
+            }
+        }
+    }
+
+    #[test]
+    fn what_is_personal_or_secret_is_not_read_by_default() {
+        for definition in DEFINITIONS {
+            for (name, _) in definition.fields() {
+                let personal = ["SSN", "TAXID", "BIRTHDATE"].contains(&name);
+                let banking = name.starts_with("ACH") || name.starts_with("WIRE");
+                assert!(!personal && !banking, "{} {name}", definition.object);
+            }
+        }
+    }
+}

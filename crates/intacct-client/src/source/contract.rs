@@ -240,13 +240,13 @@ impl Column {
 /// The wanted fields that the company has, then its custom fields.
 fn columns(definition: &Definition, found: &ObjectDefinition) -> Result<Vec<Column>> {
     let mut columns: Vec<Column> = Vec::new();
-    for (wire, field_type) in definition.fields {
+    for (wire, field_type) in definition.fields() {
         let defined = found.field(wire);
         if defined.is_some() || is_related(wire, found) {
             columns.push(column(
                 column_name(wire),
                 wire,
-                arrow_type(*field_type),
+                arrow_type(field_type),
                 defined,
             ));
         }

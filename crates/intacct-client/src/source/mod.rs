@@ -88,7 +88,7 @@ impl IntacctSource {
                 }
                 Err(error) => return Err(error.into()),
             };
-            for (field, _) in definition.fields {
+            for (field, _) in definition.fields() {
                 if defined.field(field).is_none() && !is_related(field, &defined) {
                     let what = format!("the company has no field {field}; the column is left out");
                     found
