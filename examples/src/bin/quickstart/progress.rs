@@ -4,7 +4,9 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Mutex, PoisonError};
 
-use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{
+    HumanCount, MultiProgress, ProgressBar, ProgressDrawTarget, ProgressState, ProgressStyle,
+};
 use sync_core::StreamName;
 use sync_core::pipeline::{Event, Observer};
 
@@ -79,11 +81,11 @@ impl Progress {
 
     fn new_bar(&self, stream: &StreamName) -> ProgressBar {
         let style = ProgressStyle::with_template(
-            "  {prefix:<20} {bar:32.cyan/dim} {human_pos:>10}/{human_len:<10} {per_sec:>14} {msg}",
+            "  {prefix:<20} {bar:32.cyan/dim} {human_pos:>10}/{human_len:<10} {rate:>12} {msg}",
         );
         let bar = self.all.add(ProgressBar::new(0));
         if let Ok(style) = style {
-            bar.set_style(style.progress_chars("━━─"));
+            bar.set_style(style.progress_chars("━━─").with_key("rate", rate));
         }
         bar.set_prefix(stream.to_string());
         bar
@@ -97,6 +99,12 @@ impl Progress {
     }
 }
 
+/// Records a second, without places behind the point.
+fn rate(state: &ProgressState, out: &mut dyn fmt::Write) {
+    // A float of a clock's; no record's value goes through it.
+    let _ = write!(out, "{}/s", HumanCount(state.per_sec() as u64));
+}
+
 impl Observer for Progress {
     fn observe(&self, event: Event<'_>) {
         match event {
@@ -106,8 +114,9 @@ impl Observer for Progress {
                 remaining,
             } => {
                 let bar = self.bar(stream);
-                bar.inc(records);
-                bar.set_length(bar.position() + remaining.unwrap_or(0));
+                let read = bar.position() + records;
+                bar.set_length(read + remaining.unwrap_or(0));
+                bar.set_position(read);
             }
             Event::KeysListed { stream, keys } => {
                 self.bar(stream)
