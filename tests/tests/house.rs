@@ -1,5 +1,7 @@
 //! The rules of the house: which crate may depend on which.
 
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+
 use std::collections::BTreeMap;
 use std::process::Command;
 
