@@ -1,1 +1,14 @@
-//! Corpora shared by the benches.
+#![doc = include_str!("../README.md")]
+#![deny(missing_docs)]
+
+pub mod cpu_time;
+pub mod escaping;
+pub mod figures;
+pub mod page;
+pub mod paging;
+pub mod parsing;
+pub mod record;
+pub mod text;
+
+/// The seed of everything that the benches measure.
+pub const SEED: u64 = 20_260_131;
