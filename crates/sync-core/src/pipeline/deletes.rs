@@ -11,30 +11,37 @@ use super::stream_run::StreamRun;
 use crate::batch::{Operation, RecordKey, UnreadableRecord, record_keys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::ReadRequest;
-use crate::stream::{DeleteDetection, TotalsShape};
-use crate::totals::TotalsQuery;
+use crate::stream::DeleteDetection;
+use crate::totals::{ControlTotals, TotalsQuery};
 use crate::window::Window;
 
 /// Deletes are cut into batches of this many keys.
 const KEYS_A_BATCH: usize = 4_096;
 
 impl StreamRun<'_> {
-    /// Delivers the deletes of a window whose changes are all settled.
+    /// Delivers the deletes of a window whose changes are all settled. Gives the source's totals
+    /// where it had to ask for them and they still hold.
     pub(super) async fn find_deletes(
         &mut self,
         window: Window,
-        mut next_ordinal: u64,
-    ) -> Result<()> {
+        next_ordinal: u64,
+    ) -> Result<Option<ControlTotals>> {
         match self.stream.delete_detection {
-            DeleteDetection::None => return Ok(()),
+            DeleteDetection::None => return Ok(None),
             DeleteDetection::FullRead => self.keyless.iter().try_for_each(refuse_keyless)?,
             DeleteDetection::KeySet => {
-                if self.counts_agree(window).await? {
-                    return Ok(());
+                let totals = self.totals_of_as_many(window).await?;
+                if totals.is_some() {
+                    return Ok(totals);
                 }
                 self.list_keys().await?;
             }
         }
+        self.deliver_deletes(window, next_ordinal).await?;
+        Ok(None)
+    }
+
+    async fn deliver_deletes(&mut self, window: Window, mut next_ordinal: u64) -> Result<()> {
         let store = Arc::clone(&self.parts().store);
         let mut after = None;
         loop {
@@ -54,21 +61,17 @@ impl StreamRun<'_> {
         }
     }
 
-    /// Whether source and destination have the same number of records.
+    /// The source's totals, if it has as many records as were delivered.
     ///
     /// Every delivered record was in the source, so equal numbers mean equal sets, unless a record
     /// became visible late and another was deleted meanwhile; the next run's lookback delivers the
     /// late one, and then the numbers differ.
-    async fn counts_agree(&self, window: Window) -> Result<bool> {
+    async fn totals_of_as_many(&self, window: Window) -> Result<Option<ControlTotals>> {
         let Parts { source, store, .. } = self.parts();
-        let mut counted = (*self.stream).clone();
-        counted.totals = TotalsShape::default();
-        let counted = TotalsQuery::of(Arc::new(counted)).modified_before(window.until);
-        let Some(totals) = source.control_totals(&counted).await? else {
-            return Ok(false);
-        };
+        let query = TotalsQuery::of(Arc::clone(&self.stream)).modified_before(window.until);
+        let totals = source.control_totals(&query).await?;
         let live = store.live_records(&self.scope).await?;
-        Ok(totals.records() == live)
+        Ok(totals.filter(|totals| totals.records() == live))
     }
 
     async fn list_keys(&self) -> Result<()> {

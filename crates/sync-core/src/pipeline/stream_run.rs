@@ -99,13 +99,13 @@ impl<'a> StreamRun<'a> {
         });
         let open = match next {
             Next::Read(open) => open,
-            Next::UpToDate { as_of } => return self.tie_out(as_of).await,
+            Next::UpToDate { as_of } => return self.tie_out(as_of, None).await,
         };
         let window = open.window;
         let next_ordinal = self.read_changes(open).await?;
-        self.find_deletes(window, next_ordinal).await?;
+        let totals = self.find_deletes(window, next_ordinal).await?;
         self.parts().sink.flush(&self.stream.name).await?;
-        self.tie_out(window.until).await?;
+        self.tie_out(window.until, totals).await?;
         self.parts()
             .store
             .complete_window(self.run, &self.scope)

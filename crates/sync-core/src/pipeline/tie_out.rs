@@ -9,13 +9,17 @@ use super::report::TieOut;
 use super::stream_run::StreamRun;
 use crate::error::Result;
 use crate::ledger::EntryKind;
-use crate::totals::TotalsQuery;
+use crate::totals::{ControlTotals, TotalsQuery};
 
 impl StreamRun<'_> {
-    /// Compares both sides and notes the verdict in the ledger.
-    pub(super) async fn tie_out(&mut self, as_of: OffsetDateTime) -> Result<()> {
-        let query = TotalsQuery::of(Arc::clone(&self.stream)).modified_before(as_of);
-        let verdict = self.compare(&query, as_of).await?;
+    /// Compares both sides and notes the verdict in the ledger. The source is asked, unless its
+    /// totals are known.
+    pub(super) async fn tie_out(
+        &mut self,
+        as_of: OffsetDateTime,
+        known: Option<ControlTotals>,
+    ) -> Result<()> {
+        let verdict = self.compare(as_of, known).await?;
         let body = serde_json::json!({ "scope": self.scope, "tie_out": verdict });
         self.parts()
             .store
@@ -25,15 +29,20 @@ impl StreamRun<'_> {
         Ok(())
     }
 
-    async fn compare(&self, query: &TotalsQuery, as_of: OffsetDateTime) -> Result<TieOut> {
+    async fn compare(&self, as_of: OffsetDateTime, known: Option<ControlTotals>) -> Result<TieOut> {
         let Parts { source, sink, .. } = self.parts();
+        let query = TotalsQuery::of(Arc::clone(&self.stream)).modified_before(as_of);
         let not_compared = |who: &str| TieOut::NotCompared {
             reason: format!("the {who} cannot tell its totals"),
         };
-        let Some(ours) = source.control_totals(query).await? else {
+        let ours = match known {
+            Some(known) => Some(known),
+            None => source.control_totals(&query).await?,
+        };
+        let Some(ours) = ours else {
             return Ok(not_compared("source"));
         };
-        let Some(theirs) = sink.control_totals(query).await? else {
+        let Some(theirs) = sink.control_totals(&query).await? else {
             return Ok(not_compared("destination"));
         };
         let sums = &self.stream.totals.sums;
