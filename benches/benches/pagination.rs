@@ -1,12 +1,12 @@
 //! Reading an object page by page, beside the usual loops.
 
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
+use criterion::Criterion;
 use criterion::measurement::WallTime;
-use criterion::{BenchmarkGroup, Criterion, Throughput};
 use intacct_client::Client;
 use intacct_sync_benches::SEED;
-use intacct_sync_benches::figures::{self, Yardsticks};
+use intacct_sync_benches::comparison::{Comparison, Work};
 use intacct_sync_benches::paging::plain::PlainClient;
 use intacct_sync_benches::paging::{self, Sink};
 use intacct_sync_benches::parsing::Result;
@@ -15,7 +15,6 @@ use tokio::runtime::Runtime;
 const RECORDS: usize = 10_000;
 
 fn main() -> Result<()> {
-    let begin = SystemTime::now();
     // Waiting is what is measured here, so it is wall time, unlike the other benches.
     let mut criterion = Criterion::default().sample_size(10).configure_from_args();
     let runtime = Runtime::new()?;
@@ -25,58 +24,51 @@ fn main() -> Result<()> {
     let bytes = runtime.block_on(paging::answer_bytes(&plain))?;
 
     for (name, delay) in [
-        ("pagination/sink_is_instant", Duration::ZERO),
-        (
-            "pagination/sink_takes_10_ms_a_page",
-            Duration::from_millis(10),
-        ),
+        ("sink_is_instant", Duration::ZERO),
+        ("sink_takes_10_ms_a_page", Duration::from_millis(10)),
     ] {
-        let mut group = criterion.benchmark_group(name);
-        group.throughput(Throughput::ElementsAndBytes {
+        let work = Work {
+            group: format!("pagination/{name}"),
+            element: "record",
             elements: RECORDS as u64,
             bytes,
-        });
+        };
         let sink = Sink {
             delay,
             ..Sink::default()
         };
-        compare(&mut group, &runtime, &sink, &client, &plain);
-        group.finish();
+        compare(work, &runtime, &sink, &client, &plain).measure(
+            &mut criterion,
+            &WallTime,
+            &["loop_query", "loop_read_by_query", "loop_query_maps"],
+        );
     }
     criterion.final_summary();
-    figures::print(
-        "pagination/",
-        begin,
-        Yardsticks {
-            candidates: &["loop_query", "loop_query_maps"],
-            element: "record",
-        },
-    )?;
     Ok(())
 }
 
-fn compare(
-    group: &mut BenchmarkGroup<'_, WallTime>,
-    runtime: &Runtime,
-    sink: &Sink,
-    client: &Client,
-    plain: &PlainClient,
-) {
-    macro_rules! measure {
+fn compare<'c>(
+    work: Work,
+    runtime: &'c Runtime,
+    sink: &'c Sink,
+    client: &'c Client,
+    plain: &'c PlainClient,
+) -> Comparison<'c> {
+    let mut comparison = Comparison::new(work, 15);
+    macro_rules! add {
         ($name:literal, $read:path, $client:expr) => {
-            group.bench_function($name, |bencher| {
-                bencher.iter(|| {
-                    let mut sink = sink.clone();
-                    let read = runtime.block_on($read($client, &mut sink));
-                    assert!(read.is_ok() && sink.numbers.len() == RECORDS, "{read:?}");
-                });
+            comparison.add($name, || {
+                let mut sink = sink.clone();
+                let read = runtime.block_on($read($client, &mut sink));
+                assert!(read.is_ok() && sink.numbers.len() == RECORDS, "{read:?}");
             });
         };
     }
-    measure!("ours_query", paging::ours_query, client);
-    measure!("ours_read_by_query", paging::ours_read_by_query, client);
-    measure!("ours_walk", paging::ours_walk, client);
-    measure!("loop_query", paging::loop_query, plain);
-    measure!("loop_read_by_query", paging::loop_read_by_query, plain);
-    measure!("loop_query_maps", paging::loop_query_maps, plain);
+    add!("ours_query", paging::ours_query, client);
+    add!("ours_read_by_query", paging::ours_read_by_query, client);
+    add!("ours_walk", paging::ours_walk, client);
+    add!("loop_query", paging::loop_query, plain);
+    add!("loop_read_by_query", paging::loop_read_by_query, plain);
+    add!("loop_query_maps", paging::loop_query_maps, plain);
+    comparison
 }

@@ -1,91 +1,71 @@
 //! Reading a page, beside what others do.
 
 use std::hint::black_box;
-use std::time::SystemTime;
 
-use criterion::measurement::Measurement;
-use criterion::{BenchmarkGroup, Criterion, Throughput};
+use criterion::Criterion;
+use intacct_sync_benches::SEED;
+use intacct_sync_benches::comparison::{Comparison, Work};
 use intacct_sync_benches::cpu_time::ThreadCpuTime;
-use intacct_sync_benches::figures::{self, Yardsticks};
 use intacct_sync_benches::page::{GL_DETAIL_FORMS, Page, VENDOR_FORMS};
 use intacct_sync_benches::parsing::{self, Result};
 use intacct_sync_benches::record::Record;
 use intacct_xml::response::{ColumnOptions, Columns};
 
 fn main() -> Result<()> {
-    let begin = SystemTime::now();
     let mut criterion = Criterion::default()
         .with_measurement(ThreadCpuTime)
         .configure_from_args();
     for &form in VENDOR_FORMS {
-        parse(
-            &mut criterion,
-            &Page::vendors(form, intacct_sync_benches::SEED),
-        )?;
+        parse(&mut criterion, &Page::vendors(form, SEED))?;
     }
     for &form in GL_DETAIL_FORMS {
-        parse(
-            &mut criterion,
-            &Page::gl_details(form, intacct_sync_benches::SEED),
-        )?;
+        parse(&mut criterion, &Page::gl_details(form, SEED))?;
     }
     criterion.final_summary();
-    figures::print(
-        "parse/",
-        begin,
-        Yardsticks {
-            candidates: &["every_angle_bracket", "quick_xml_events", "quick_xml_serde"],
-            element: "record",
-        },
-    )?;
     Ok(())
 }
 
 fn parse<R: Record>(criterion: &mut Criterion<ThreadCpuTime>, page: &Page<R>) -> Result<()> {
-    let mut group = criterion.benchmark_group(format!("parse/{}", page.name));
-    group.throughput(Throughput::ElementsAndBytes {
+    let work = Work {
+        group: format!("parse/{}", page.name),
+        element: "record",
         elements: page.rows.len() as u64,
         bytes: page.body.len() as u64,
-    });
+    };
     let body = page.body.as_str();
+    let element = page.record_element.as_str();
     let mut columns = Columns::new(parsing::schema::<R>(), ColumnOptions::default())?;
 
-    measure(&mut group, "ours_columns", || {
-        parsing::ours_columns(body, &mut columns)
+    let mut comparison = Comparison::new(work, 15);
+    comparison.add("ours_columns", || {
+        done(parsing::ours_columns(body, &mut columns))
     });
-    measure(&mut group, "ours_structs", || {
-        parsing::ours_structs::<R>(body)
+    comparison.add("ours_structs", || done(parsing::ours_structs::<R>(body)));
+    comparison.add("ours_discarding", || done(parsing::ours_discarding(body)));
+    comparison.add("quick_xml_events", || done(parsing::quick_xml_events(body)));
+    comparison.add("quick_xml_serde", || {
+        done(parsing::quick_xml_serde::<R>(body))
     });
-    measure(&mut group, "ours_discarding", || {
-        parsing::ours_discarding(body)
+    comparison.add("hash_maps", || done(parsing::hash_maps(body, element)));
+    comparison.add("roxmltree_dom", || done(parsing::roxmltree_dom(body)));
+    comparison.add("every_angle_bracket", || {
+        done(Ok(parsing::every_angle_bracket(black_box(body))))
     });
-    measure(&mut group, "quick_xml_events", || {
-        parsing::quick_xml_events(body)
-    });
-    measure(&mut group, "quick_xml_serde", || {
-        parsing::quick_xml_serde::<R>(body)
-    });
-    measure(&mut group, "hash_maps", || {
-        parsing::hash_maps(body, &page.record_element)
-    });
-    measure(&mut group, "roxmltree_dom", || parsing::roxmltree_dom(body));
-    measure(&mut group, "every_angle_bracket", || {
-        Ok(parsing::every_angle_bracket(black_box(body)))
-    });
-    group.finish();
+    comparison.measure(
+        criterion,
+        &ThreadCpuTime,
+        &[
+            "every_angle_bracket",
+            "quick_xml_events",
+            "quick_xml_serde",
+            "hash_maps",
+        ],
+    );
     Ok(())
 }
 
-fn measure<T>(
-    group: &mut BenchmarkGroup<'_, impl Measurement>,
-    name: &str,
-    mut read: impl FnMut() -> Result<T>,
-) {
-    group.bench_function(name, |bencher| {
-        bencher.iter(|| {
-            let page = read();
-            assert!(page.is_ok(), "the page was not read");
-            black_box(page)
-        });
-    });
+/// Takes the page, so that reading it is not optimised away.
+fn done<T>(page: Result<T>) {
+    assert!(page.is_ok(), "the page was not read");
+    drop(black_box(page));
 }

@@ -1,9 +1,9 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+pub mod comparison;
 pub mod cpu_time;
 pub mod escaping;
-pub mod figures;
 pub mod page;
 pub mod paging;
 pub mod parsing;
