@@ -4,11 +4,17 @@
 
 use std::collections::BTreeSet;
 
-use intacct_sim::{CompanyHandle, Edit, Scale, Simulator};
+use intacct_sim::{CompanyHandle, Edit, RunningSimulator, Scale, Simulator};
 use intacct_sync_tests::{Road, settings};
 use sync_core::Source as _;
 use sync_core::store::Store as _;
+use tempfile::TempDir;
 use time::macros::datetime;
+
+fn road_from(simulator: &RunningSimulator, folder: &TempDir, streams: &[&str]) -> Road {
+    let settings = settings(simulator.url(), "sim-user-password");
+    Road::open(settings, folder.path(), streams).unwrap()
+}
 
 async fn lines(road: &Road, sql: &str) -> Vec<String> {
     let rows = road.sink.query(sql).await.unwrap().rows;
@@ -36,12 +42,7 @@ async fn three_days_of_a_company_tie_out_every_evening() {
         if day > 0 {
             simulator.company().apply_round(day).unwrap();
         }
-        let road = Road::open(
-            settings(simulator.url(), "sim-user-password"),
-            folder.path(),
-            &[],
-        )
-        .unwrap();
+        let road = road_from(&simulator, &folder, &[]);
         let report = road.pipeline.run().await.unwrap();
         assert!(report.ties_out(), "day {day}: {report:#?}");
         assert_eq!(report.streams.len(), 19);
@@ -50,12 +51,7 @@ async fn three_days_of_a_company_tie_out_every_evening() {
         assert_ne!(batches, ["0"]);
     }
 
-    let road = Road::open(
-        settings(simulator.url(), "sim-user-password"),
-        folder.path(),
-        &[],
-    )
-    .unwrap();
+    let road = road_from(&simulator, &folder, &[]);
     // A deleted bill stays, marked; its lines and its ledger lines do not count any more.
     let gone = lines(&road, "SELECT recordno FROM ap_bill WHERE _deleted").await;
     assert!(!gone.is_empty());
@@ -88,12 +84,7 @@ async fn tables_have_the_published_columns() {
         .await
         .unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let road = Road::open(
-        settings(simulator.url(), "sim-user-password"),
-        folder.path(),
-        &[],
-    )
-    .unwrap();
+    let road = road_from(&simulator, &folder, &[]);
     let streams = road.source.discover().await.unwrap();
     for (table, columns) in [
         (
@@ -157,12 +148,7 @@ async fn one_record_can_be_traced() {
         .await
         .unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let road = Road::open(
-        settings(simulator.url(), "sim-user-password"),
-        folder.path(),
-        &["vendor"],
-    )
-    .unwrap();
+    let road = road_from(&simulator, &folder, &["vendor"]);
     let report = road.pipeline.run().await.unwrap();
     let [row] = &lines(
         &road,
@@ -217,21 +203,11 @@ async fn an_edit_during_the_run_is_in_the_next() {
         .await
         .unwrap();
     let folder = tempfile::tempdir().unwrap();
-    let road = Road::open(
-        settings(simulator.url(), "sim-user-password"),
-        folder.path(),
-        &["vendor"],
-    )
-    .unwrap();
+    let road = road_from(&simulator, &folder, &["vendor"]);
     road.pipeline.run().await.unwrap();
     simulator.company().advance_clock(3600);
     drop(road);
-    let road = Road::open(
-        settings(simulator.url(), "sim-user-password"),
-        folder.path(),
-        &["vendor"],
-    )
-    .unwrap();
+    let road = road_from(&simulator, &folder, &["vendor"]);
     let report = road.pipeline.run().await.unwrap();
     assert!(report.ties_out(), "{report:#?}");
     let first = first_vendor(simulator.company());
