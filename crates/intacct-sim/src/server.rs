@@ -77,8 +77,17 @@ async fn gateway(
         );
     }
     let handle = company.clone();
+    // Clients that insist on a name for the gateway get it back as their endpoint.
+    let url = headers
+        .get(header::HOST)
+        .and_then(|host| host.to_str().ok())
+        .map_or_else(
+            || company.gateway.url.clone(),
+            |host| format!("http://{host}{GATEWAY_PATH}"),
+        );
     // Rendering takes processor time; other connections go on meanwhile.
-    let answer = tokio::task::spawn_blocking(move || handle.gateway.answer(&body, &handle)).await;
+    let answer =
+        tokio::task::spawn_blocking(move || handle.gateway.answer(&body, &url, &handle)).await;
     match answer {
         Ok(answer) => {
             let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);

@@ -216,7 +216,13 @@ pub(crate) fn read(node: Node<'_, '_>, problems: &mut Problems) -> Option<Call> 
             Some(Call::Lookup(object))
         }
         "inspect" => {
-            all_of(node, &["object"], problems);
+            all_of(node, &["object", "name"], problems);
+            let object = optional(node, "object", problems)
+                .or_else(|| optional(node, "name", problems))
+                .unwrap_or_default();
+            if object.is_empty() {
+                problems.add("element 'object' is missing in 'inspect'");
+            }
             let detail = match node.attribute("detail") {
                 None | Some("0") => false,
                 Some("1") => true,
@@ -225,10 +231,7 @@ pub(crate) fn read(node: Node<'_, '_>, problems: &mut Problems) -> Option<Call> 
                     false
                 }
             };
-            Some(Call::Inspect {
-                object: required(node, "object", problems),
-                detail,
-            })
+            Some(Call::Inspect { object, detail })
         }
         "readUserFormatting" => {
             all_of(node, &["key", "userId"], problems);

@@ -135,8 +135,9 @@ impl Gateway {
         self.sessions().expire_all()
     }
 
-    /// Answers a request. `handle` is for the hook, which may change the company.
-    pub(crate) fn answer(&self, body: &[u8], handle: &CompanyHandle) -> Answer {
+    /// Answers a request that came to `url`, the gateway's address as the caller knows it.
+    /// `handle` is for the hook, which may change the company.
+    pub(crate) fn answer(&self, body: &[u8], url: &str, handle: &CompanyHandle) -> Answer {
         self.stats_mut().requests += 1;
         let Ok(body) = std::str::from_utf8(body) else {
             let problem = "XML error: the body is not UTF-8".to_owned();
@@ -164,7 +165,7 @@ impl Gateway {
         push_control(&mut xml, "success", Some(&request.control));
         for operation in &request.operations {
             xml.open("operation");
-            self.operation(&mut xml, &request.control, operation, handle);
+            self.operation(&mut xml, &request.control, operation, url, handle);
             xml.close("operation");
         }
         xml.close("response");
@@ -199,10 +200,11 @@ impl Gateway {
         xml: &mut Xml,
         control: &Control,
         operation: &Operation,
+        url: &str,
         handle: &CompanyHandle,
     ) {
         let now = self.clock.now();
-        let caller = match self.authenticate(&operation.authentication, now) {
+        let caller = match self.authenticate(&operation.authentication, url, now) {
             Ok(caller) => caller,
             Err(refusal) => {
                 xml.open("authentication");
@@ -270,18 +272,17 @@ impl Gateway {
         }
     }
 
-    fn authenticate(&self, given: &Authentication, now: i64) -> Result<Caller, Refusal> {
+    fn authenticate(&self, given: &Authentication, url: &str, now: i64) -> Result<Caller, Refusal> {
         let timeout = now + self.session_seconds;
         match given {
-            Authentication::Session(id) => {
-                self.sessions()
-                    .extend(id, now, timeout)
-                    .ok_or_else(|| Refusal {
-                        user: String::new(),
-                        company: String::new(),
-                        text: "Invalid session or session timed out".to_owned(),
-                    })
-            }
+            Authentication::Session(id) => self
+                .sessions()
+                .extend(id, url, now, timeout)
+                .ok_or_else(|| Refusal {
+                    user: String::new(),
+                    company: String::new(),
+                    text: "Invalid session or session timed out".to_owned(),
+                }),
             Authentication::Login {
                 user,
                 company,
@@ -310,6 +311,7 @@ impl Gateway {
                     session: None,
                     entity,
                     timeout,
+                    url: url.to_owned(),
                 })
             }
         }
@@ -419,7 +421,7 @@ impl Context<'_> {
         xml.open("data");
         xml.open("api");
         xml.leaf("sessionid", &session);
-        xml.leaf("endpoint", &self.gateway.url);
+        xml.leaf("endpoint", &self.caller.url);
         xml.leaf("locationid", &id);
         xml.close("api");
         xml.close("data");

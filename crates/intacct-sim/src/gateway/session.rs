@@ -10,6 +10,8 @@ pub(crate) struct Caller {
     /// Record number and id of the entity; none at top level.
     pub(crate) entity: Option<(u32, String)>,
     pub(crate) timeout: i64,
+    /// The gateway's address by the name that the caller used.
+    pub(crate) url: String,
 }
 
 #[derive(Debug, Default)]
@@ -56,7 +58,7 @@ impl Sessions {
     }
 
     /// Moves the end of a session on and says whose it is; none when it is over or never was.
-    pub(crate) fn extend(&mut self, id: &str, now: i64, expires: i64) -> Option<Caller> {
+    pub(crate) fn extend(&mut self, id: &str, url: &str, now: i64, expires: i64) -> Option<Caller> {
         let session = self
             .open
             .get_mut(id)
@@ -66,6 +68,7 @@ impl Sessions {
             session: Some(id.to_owned()),
             entity: session.entity.clone(),
             timeout: expires,
+            url: url.to_owned(),
         })
     }
 

@@ -6,6 +6,18 @@ use crate::truth::start;
 use crate::wire::{Answer, Wire, between, function, query};
 
 #[tokio::test]
+async fn the_endpoint_of_a_session_has_the_name_that_the_caller_used() {
+    let simulator = start(1, Scale::Tiny).await;
+    let mut wire = Wire::to(&simulator);
+    wire.url = wire.url.replace("127.0.0.1", "localhost");
+    let body = wire.open_session("<getAPISession/>").await;
+    assert_eq!(
+        between(&body, "<endpoint>", "</endpoint>"),
+        Some(&*wire.url)
+    );
+}
+
+#[tokio::test]
 async fn a_session_opens_and_every_answer_moves_its_end() {
     let simulator = start(1, Scale::Tiny).await;
     let mut wire = Wire::to(&simulator);
