@@ -19,5 +19,5 @@ pub use redact::{Redacted, redact_headers, redact_xml};
 pub use reqwest::Method;
 /// Header names, values and maps: the `http` crate's.
 pub use reqwest::header;
-pub use retry::{Failure, Phase, Retry, RetryPolicy, Stopped, retry};
+pub use retry::{Failure, Jitter, Phase, Retry, RetryPolicy, Stopped, retry};
 pub use token::{Fetched, Token, TokenCache, TokenCacheOptions};

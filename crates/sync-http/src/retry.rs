@@ -39,17 +39,19 @@ pub enum Phase {
 
 /// How often, how long apart and how long in all a request is tried.
 ///
-/// The wait before retry *n* is drawn evenly from zero to `min(cap, base * 2^(n-1))` ("full jitter"), so that
+/// The step before retry *n* is `min(cap, base * 2^(n-1))`; the wait is drawn around it as [`Jitter`] says, so that
 /// clients that failed together do not come back together. A server's Retry-After takes its place.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct RetryPolicy {
     /// Attempts in all, the first included. At least one is made whatever this says. Default 5.
     pub max_attempts: u32,
-    /// The longest wait before the first retry. Default 1 second.
+    /// The step before the first retry. Default 1 second.
     pub base: Duration,
-    /// The longest wait before any retry. Default 30 seconds.
+    /// The longest step. Default 30 seconds.
     pub cap: Duration,
+    /// How waits are drawn around their step. Default [`Jitter::Full`].
+    pub jitter: Jitter,
     /// No retry starts later than this after the first attempt began. A running attempt is not cut short; that is
     /// what the client's timeouts are for. Default 15 minutes.
     pub deadline: Duration,
@@ -59,12 +61,24 @@ pub struct RetryPolicy {
     pub seed: Option<u64>,
 }
 
+/// How a wait is drawn around its step.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Jitter {
+    /// Evenly from zero to the step: the least load on a server that many clients share.
+    #[default]
+    Full,
+    /// The step and up to half as much again: for a server whose vendor names the steps as the least to wait.
+    Above,
+}
+
 impl Default for RetryPolicy {
     fn default() -> Self {
         Self {
             max_attempts: 5,
             base: Duration::from_secs(1),
             cap: Duration::from_secs(30),
+            jitter: Jitter::Full,
             deadline: Duration::from_secs(15 * 60),
             max_retry_after: Duration::from_secs(5 * 60),
             seed: None,
@@ -89,7 +103,14 @@ impl RetryPolicy {
         self
     }
 
-    /// The same policy with these longest waits before the first and before any retry.
+    /// The same policy with waits drawn in this way.
+    #[must_use]
+    pub const fn with_jitter(mut self, jitter: Jitter) -> Self {
+        self.jitter = jitter;
+        self
+    }
+
+    /// The same policy with these steps: before the first retry, and the longest.
     #[must_use]
     pub const fn with_backoff(mut self, base: Duration, cap: Duration) -> Self {
         self.base = base;
@@ -118,7 +139,7 @@ impl RetryPolicy {
         self
     }
 
-    /// The longest wait before retry `retry`, counted from 1.
+    /// The step before retry `retry`, counted from 1: with full jitter the longest wait.
     #[must_use]
     pub fn ceiling(&self, retry: u32) -> Duration {
         let doublings = retry.saturating_sub(1).min(31);
@@ -132,7 +153,13 @@ impl RetryPolicy {
     /// How long to wait before retry `retry`, counted from 1; `None` when `decision` is not to retry.
     fn wait(&self, decision: Retry, retry: u32, rng: &mut Rng) -> Option<Duration> {
         match decision {
-            Retry::Backoff => Some(full_jitter(self.ceiling(retry), rng)),
+            Retry::Backoff => {
+                let step = self.ceiling(retry);
+                Some(match self.jitter {
+                    Jitter::Full => full_jitter(step, rng),
+                    Jitter::Above => step.saturating_add(full_jitter(step / 2, rng)),
+                })
+            }
             Retry::After(asked) => Some(asked.min(self.max_retry_after)),
             // Only the caller can refresh; it does so inside its operation.
             Retry::Never | Retry::AfterRefresh => None,
@@ -286,7 +313,7 @@ mod tests {
     use proptest::prelude::*;
     use time::macros::datetime;
 
-    use super::{Retry, RetryPolicy, Stopped, full_jitter, parse_retry_after, retry};
+    use super::{Jitter, Retry, RetryPolicy, Stopped, full_jitter, parse_retry_after, retry};
     use crate::budget::{BudgetOptions, RetryBudget};
     use crate::clock::{ManualClock, Timing};
 
@@ -365,6 +392,19 @@ mod tests {
             clock.sleeps(),
             [Duration::from_secs(42), Duration::from_secs(60)]
         );
+    }
+
+    #[test]
+    fn waits_at_least_the_step_where_the_vendor_says_so() {
+        let clock = ManualClock::default();
+        let policy = RetryPolicy::default().with_jitter(Jitter::Above);
+        run(&policy, &RetryBudget::unlimited(), &clock, Retry::Backoff);
+        let sleeps = clock.sleeps();
+        assert_eq!(sleeps.len(), 4);
+        for (wait, step) in sleeps.into_iter().zip([1, 2, 4, 8]) {
+            let step = Duration::from_secs(step);
+            assert!(wait >= step && wait <= step * 3 / 2, "{wait:?}");
+        }
     }
 
     #[test]
