@@ -5,7 +5,7 @@
 
 use std::time::Duration;
 
-use intacct_xml::response::{Failure, GatewayError, Level, Response, Status};
+use intacct_xml::response::{FunctionResult, GatewayError, Level, Response, Status};
 use intacct_xml::{BodyShape, ErrorKind as XmlKind};
 use sync_http::{Answer, Phase, Retry};
 
@@ -18,6 +18,22 @@ pub(crate) struct Asked {
     pub(crate) with_session: bool,
     /// How long to stay away from a challenge page.
     pub(crate) challenge_wait: Duration,
+}
+
+/// What is known about the answer that a failure stands in.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Told {
+    /// How long the server asks to wait.
+    pub(crate) retry_after: Option<Duration>,
+    /// The control id of the request.
+    pub(crate) request_id: Option<String>,
+}
+
+impl Told {
+    /// When to try again what passes by itself.
+    fn later(&self) -> Retry {
+        self.retry_after.map_or(Retry::Backoff, Retry::After)
+    }
 }
 
 /// The error in an answer that is a challenge page, whatever its status.
@@ -94,10 +110,15 @@ pub(crate) fn http_failure(
 }
 
 /// The error in a body that could not be read.
-pub(crate) fn unreadable(source: intacct_xml::Error, answer: &Answer) -> Error {
+pub(crate) fn unreadable(source: intacct_xml::Error, answer: &Answer, told: &Told) -> Error {
+    if says_rate_limited(&answer.body) {
+        return rate_limited(told)
+            .with_http_status(answer.status)
+            .because(source);
+    }
     let broken = |message: &str| {
         Error::new(ErrorKind::Unavailable, Reason::BrokenAnswer, message)
-            .retrying(Retry::Backoff)
+            .retrying(told.later())
             .in_phase(Phase::MaybeReceived)
     };
     let error = match source.kind() {
@@ -125,15 +146,15 @@ pub(crate) fn unreadable(source: intacct_xml::Error, answer: &Answer) -> Error {
 }
 
 /// The error that refuses a whole answer, if its control block or its authentication failed.
-pub(crate) fn refusal(response: &Response, asked: Asked) -> Option<Error> {
+pub(crate) fn refusal(response: &Response, asked: Asked, told: &Told) -> Option<Error> {
     if response.acknowledgement.is_some() && response.operations.is_empty() {
         let message = "the gateway only acknowledged the request, as it does for asynchronous ones";
         return Some(Error::new(ErrorKind::Protocol, Reason::Envelope, message));
     }
     let failure = response.failure()?;
     let error = match failure.level {
-        Level::Control => control(failure.errors),
-        Level::Authentication => authentication(response, failure.errors, asked),
+        Level::Control => control(failure.errors, told),
+        Level::Authentication => authentication(response, failure.errors, asked, told),
         _ => return None,
     };
     Some(
@@ -143,9 +164,13 @@ pub(crate) fn refusal(response: &Response, asked: Asked) -> Option<Error> {
     )
 }
 
-fn control(errors: &[GatewayError]) -> Error {
-    if let Some(error) = transient(errors) {
+fn control(errors: &[GatewayError], told: &Told) -> Error {
+    if let Some(error) = transient(errors, told) {
         return error;
+    }
+    if mentioned(errors, "transport policy") {
+        let message = "the gateway does not know the transport policy; leave the policy id out";
+        return Error::new(ErrorKind::Rejected, Reason::Control, message);
     }
     if numbered(errors, "XL03000006") || numbered(errors, "XMLGW_JPP0002") {
         let message = "the sender was not accepted; check sender id and sender password";
@@ -166,8 +191,13 @@ fn control(errors: &[GatewayError]) -> Error {
     )
 }
 
-fn authentication(response: &Response, errors: &[GatewayError], asked: Asked) -> Error {
-    if let Some(error) = transient(errors) {
+fn authentication(
+    response: &Response,
+    errors: &[GatewayError],
+    asked: Asked,
+    told: &Told,
+) -> Error {
+    if let Some(error) = transient(errors, told) {
         return error;
     }
     if mentioned(errors, "Invalid Web Services Authorization") {
@@ -190,20 +220,45 @@ fn authentication(response: &Response, errors: &[GatewayError], asked: Asked) ->
     Error::new(ErrorKind::Auth, Reason::Login, message)
 }
 
-/// The error of one function that did not succeed.
-pub(crate) fn function(failure: Failure<'_>) -> Error {
-    let errors = failure.errors;
-    let aborted = failure
-        .result
-        .is_some_and(|result| result.status == Status::Aborted);
-    let error = transient(errors).unwrap_or_else(|| permanent(errors, aborted));
-    error.at_level(Level::Function).with_gateway_errors(errors)
+/// The error of one function that did not succeed. `worked_before` says whether a request like it has succeeded.
+pub(crate) fn function(
+    response: &Response,
+    result: &FunctionResult,
+    told: &Told,
+    worked_before: bool,
+) -> Error {
+    let error = if result.status == Status::Aborted {
+        aborted(response, result, told)
+    } else {
+        let errors = &result.errors;
+        let error = transient(errors, told).unwrap_or_else(|| refused(errors, told, worked_before));
+        error.with_gateway_errors(errors)
+    };
+    error.at_level(Level::Function)
 }
 
-fn permanent(errors: &[GatewayError], aborted: bool) -> Error {
+/// The error of a function that only went down with another one: what it reports is the other's failure.
+fn aborted(response: &Response, result: &FunctionResult, told: &Told) -> Error {
+    let message = "the function was undone because another one of its transaction failed";
+    let cause = response
+        .results()
+        .find(|other| other.status == Status::Failure);
+    let Some(cause) = cause else {
+        return Error::new(ErrorKind::Rejected, Reason::Aborted, message)
+            .with_gateway_errors(&result.errors);
+    };
+    let because = function(response, cause, told, false);
+    Error::new(because.kind(), Reason::Aborted, message)
+        .retrying(because.retry())
+        .with_gateway_errors(&cause.errors)
+        .with_context("cause", &cause.control_id)
+}
+
+fn refused(errors: &[GatewayError], told: &Told, worked_before: bool) -> Error {
     let error = |kind, reason, message| Error::new(kind, reason, message);
-    if aborted {
-        let message = "the function was undone because another of its transaction failed";
+    if errors.iter().any(GatewayError::is_rollback) && errors.iter().all(GatewayError::is_rollback)
+    {
+        let message = "the transaction was rolled back, and the gateway does not say why";
         return error(ErrorKind::Rejected, Reason::Aborted, message);
     }
     if numbered(errors, "PL04000005") || mentioned(errors, "do not have permission") {
@@ -214,6 +269,16 @@ fn permanent(errors: &[GatewayError], aborted: bool) -> Error {
     if mentioned(errors, "Object definition") && mentioned(errors, "not found") {
         let message = "the object does not exist in this company";
         return error(ErrorKind::NotFound, Reason::UnknownObject, message);
+    }
+    if numbered(errors, "DL02000001") {
+        return if worked_before {
+            let message = "the gateway failed at a request that it has answered before";
+            error(ErrorKind::Unavailable, Reason::Processing, message).retrying(told.later())
+        } else {
+            let message = "the gateway could not process the request: an unknown field, a value in the wrong \
+                           format, or a failure of its own; ask for fewer fields or records to find which";
+            error(ErrorKind::Rejected, Reason::Processing, message)
+        };
     }
     if mentioned(errors, "cannot be queried") {
         let message = "some fields cannot be queried; leave them out";
@@ -246,12 +311,9 @@ fn is_duplicate_function(errors: &[GatewayError]) -> bool {
 }
 
 /// What goes away by itself, at any level.
-fn transient(errors: &[GatewayError]) -> Option<Error> {
+fn transient(errors: &[GatewayError], told: &Told) -> Option<Error> {
     if numbered(errors, "GW-0010") || mentioned(errors, "rate limit exceeded") {
-        let message = "the gateway asks for fewer requests";
-        return Some(
-            Error::new(ErrorKind::Throttled, Reason::RateLimited, message).retrying(Retry::Backoff),
-        );
+        return Some(rate_limited(told));
     }
     let offline = mentioned(errors, "Temporarily Off-line");
     let later = errors
@@ -260,8 +322,13 @@ fn transient(errors: &[GatewayError]) -> Option<Error> {
         .any(|text| text.to_ascii_lowercase().contains("please try again later"));
     (offline || later).then(|| {
         let message = "the gateway is off-line for the moment";
-        Error::new(ErrorKind::Unavailable, Reason::Offline, message).retrying(Retry::Backoff)
+        Error::new(ErrorKind::Unavailable, Reason::Offline, message).retrying(told.later())
     })
+}
+
+fn rate_limited(told: &Told) -> Error {
+    let message = "the gateway asks for fewer requests";
+    Error::new(ErrorKind::Throttled, Reason::RateLimited, message).retrying(told.later())
 }
 
 fn numbered(errors: &[GatewayError], number: &str) -> bool {
@@ -282,12 +349,32 @@ fn mentioned(errors: &[GatewayError], words: &str) -> bool {
 }
 
 fn is_challenge_page(body: &[u8]) -> bool {
-    const MARK: &[u8] = b"cf-error-details";
-    // Only a page of HTML is one; a record may hold any words.
-    let head = body.trim_ascii_start();
-    let is_html = [b"<!doctype".as_slice(), b"<html"].iter().any(|start| {
-        head.get(..start.len())
-            .is_some_and(|head| head.eq_ignore_ascii_case(start))
-    });
-    is_html && body.windows(MARK.len()).any(|window| window == MARK)
+    // A record may hold any words; what stands in an envelope is no page.
+    !begins_as_envelope(body) && holds(body, b"cf-error-details")
+}
+
+/// An answer of the network in front of the gateway says it without an envelope.
+fn says_rate_limited(body: &[u8]) -> bool {
+    const LONGEST: usize = 4096;
+    let head = body.get(..LONGEST).unwrap_or(body).to_ascii_lowercase();
+    !begins_as_envelope(body) && holds(&head, b"api rate limit exceeded")
+}
+
+fn begins_as_envelope(body: &[u8]) -> bool {
+    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    let body = body.trim_ascii_start();
+    let behind_declaration = match body.strip_prefix(b"<?xml") {
+        Some(rest) => {
+            let end = rest.iter().position(|byte| *byte == b'>');
+            end.and_then(|end| rest.get(end + 1..)).unwrap_or_default()
+        }
+        None => body,
+    };
+    behind_declaration
+        .trim_ascii_start()
+        .starts_with(b"<response")
+}
+
+fn holds(body: &[u8], words: &[u8]) -> bool {
+    body.windows(words.len()).any(|window| window == words)
 }

@@ -9,12 +9,11 @@ use sync_http::{Limiter, Phase, Retry, RetryBudget, Token, retry};
 use time::OffsetDateTime;
 
 use crate::calls::{CallCounts, CallLog};
-use crate::classify;
 use crate::config::ClientConfig;
 use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::function::describe;
 use crate::session::{Session, SessionKeeper, SessionSettings, Sessions};
-use crate::transport::{Exchanged, ServerClock, Target, Transport};
+use crate::transport::{Content, Exchanged, ServerClock, Target, Transport, Worked};
 
 /// A client of one company, at its top level or in one of its entities. Cheap to clone.
 ///
@@ -65,6 +64,7 @@ impl Client {
             timing: timing.clone(),
             calls: CallLog::default(),
             server_clock: ServerClock::default(),
+            worked: Worked::default(),
         });
         let budget = RetryBudget::new(config.budget);
         let settings = SessionSettings {
@@ -164,7 +164,7 @@ impl Client {
         .await;
         outcome.map_err(|failure| {
             let exhausted = failure.exhausted();
-            let error = match work.functions {
+            let error = match work.content.functions {
                 [function] => describe(failure.error, function),
                 _ => failure.error,
             };
@@ -195,10 +195,12 @@ impl Shared {
 /// What is to be sent.
 #[derive(Clone, Copy)]
 pub(crate) struct Work<'a> {
-    functions: &'a [Function],
+    content: Content<'a>,
     failures: FunctionFailures,
     /// The session that the work is bound to; otherwise whichever is current.
     bound_to: Option<&'a Token<Session>>,
+    /// Whether there is a lighter request to make instead of this one.
+    can_be_lighter: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -210,54 +212,57 @@ enum FunctionFailures {
 }
 
 impl<'a> Work<'a> {
-    /// One function, whose failure is the call's.
-    pub(crate) const fn one(function: &'a [Function; 1]) -> Self {
+    /// One function that reads, whose failure is the call's.
+    pub(crate) fn one(function: &'a [Function; 1]) -> Self {
         Self {
-            functions: function,
+            content: Content::reads(function),
             failures: FunctionFailures::Raised,
             bound_to: None,
+            can_be_lighter: false,
         }
     }
 
-    /// Functions that fail each by itself.
-    pub(crate) const fn each(functions: &'a [Function]) -> Self {
+    /// Functions whose failures are for the caller to take out of the answer, each by itself.
+    pub(crate) fn each(content: Content<'a>) -> Self {
         Self {
-            functions,
+            content,
             failures: FunctionFailures::Kept,
             bound_to: None,
+            can_be_lighter: false,
         }
     }
 
     /// The same work on this session and no other.
-    pub(crate) const fn bound_to(mut self, session: &'a Token<Session>) -> Self {
+    pub(crate) fn bound_to(mut self, session: &'a Token<Session>) -> Self {
         self.bound_to = Some(session);
+        self
+    }
+
+    /// The same work, of which a page of `size` can be made smaller: when the gateway was too slow for it, the caller
+    /// asks for less at once, while the gateway may still be working on this.
+    pub(crate) fn with_page(mut self, config: &ClientConfig, size: u32) -> Self {
+        self.can_be_lighter = config.smaller_page(size).is_some();
         self
     }
 }
 
 /// An answer, and the session that it came on.
 pub(crate) struct Sent {
-    pub(crate) response: Response,
+    exchanged: Exchanged,
+    transport: Arc<Transport>,
     pub(crate) session: Token<Session>,
 }
 
 impl Sent {
-    /// The result of a function that was sent.
-    pub(crate) fn result(&self, function: &Function) -> Result<&FunctionResult> {
-        result_of(&self.response, function)
+    /// All that the answer says beside its records.
+    pub(crate) fn response(&self) -> &Response {
+        &self.exchanged.response
     }
-}
 
-fn result_of<'r>(response: &'r Response, function: &Function) -> Result<&'r FunctionResult> {
-    response
-        .result(function.control_id().as_str())
-        .ok_or_else(|| {
-            let message = "the answer has no result for a function that was sent";
-            describe(
-                Error::new(ErrorKind::Protocol, Reason::Envelope, message),
-                function,
-            )
-        })
+    /// The result of a function that was sent, or its failure.
+    pub(crate) fn result(&self, function: &Function) -> Result<&FunctionResult> {
+        self.transport.result(&self.exchanged, function)
+    }
 }
 
 /// The attempts at one piece of work.
@@ -279,6 +284,9 @@ struct Progress {
 
 impl Attempts<'_> {
     fn decide(&self, error: &Error) -> Retry {
+        if error.reason() == Reason::OriginTimeout && self.work.can_be_lighter {
+            return Retry::Never;
+        }
         let own_timeout = error.reason() == Reason::Connection
             && error.kind() == ErrorKind::Timeout
             && error.phase() == Phase::MaybeReceived;
@@ -315,14 +323,14 @@ impl Attempts<'_> {
             !std::mem::replace(&mut progress.logged_in_again, true)
         };
         if !first_time {
-            return Err(refused_again(&expired));
+            return Err(refused_again(expired));
         }
         tracing::info!("session expired, logging in again");
         let fresh = keeper.get().await?;
         match self.exchange(fresh.clone()).await {
             Err(error) if error.reason() == Reason::SessionExpired => {
                 keeper.invalidate(&fresh);
-                Err(refused_again(&error))
+                Err(refused_again(error))
             }
             outcome => outcome,
         }
@@ -330,35 +338,34 @@ impl Attempts<'_> {
 
     async fn exchange(&self, session: Token<Session>) -> Result<Sent> {
         let authentication = Authentication::Session(session.value().id.clone());
-        let exchanged = self
-            .client
-            .shared
-            .transport
+        let transport = &self.client.shared.transport;
+        let exchanged = transport
             .exchange(
                 &session.value().endpoint,
                 &authentication,
-                self.work.functions,
+                self.work.content,
                 &self.target,
             )
             .await?;
         self.client.session.observe(&session, &exchanged);
-        let Exchanged { response, .. } = exchanged;
+        let sent = Sent {
+            exchanged,
+            transport: Arc::clone(transport),
+            session,
+        };
         if self.work.failures == FunctionFailures::Raised {
-            for function in self.work.functions {
-                if let Some(failure) = result_of(&response, function)?.failure() {
-                    return Err(classify::function(failure));
-                }
+            for function in self.work.content.functions {
+                sent.result(function)?;
             }
         }
-        Ok(Sent { response, session })
+        Ok(sent)
     }
 }
 
-fn refused_again(error: &Error) -> Error {
+fn refused_again(error: Error) -> Error {
     let message = "the session was refused again straight after a fresh login; check that nothing ends the \
                    user's sessions, and the clocks";
-    Error::new(ErrorKind::Auth, Reason::SessionExpired, message)
-        .with_gateway_errors(error.gateway_errors())
+    error.saying(message).retrying(Retry::Never)
 }
 
 impl fmt::Debug for Client {

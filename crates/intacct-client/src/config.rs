@@ -6,7 +6,9 @@ use std::time::Duration;
 use intacct_xml::request::Query;
 use intacct_xml::response::{IllegalCharacters, ReadOptions};
 use secrecy::{ExposeSecret, SecretString};
-use sync_http::{BudgetOptions, ClientOptions, LimitOptions, ProxyMode, RetryPolicy, Timing};
+use sync_http::{
+    BudgetOptions, ClientOptions, Jitter, LimitOptions, ProxyMode, RetryPolicy, Timing,
+};
 use time::UtcOffset;
 use url::{Host, Url};
 
@@ -157,7 +159,8 @@ pub struct ClientConfig {
     pub http: ClientOptions,
     /// Requests at once and requests per time. Default: one at a time, as the standard tier allows.
     pub limits: LimitOptions,
-    /// How failed reads are repeated. Default: 5 attempts, 1 to 30 seconds apart.
+    /// How failed requests are repeated. Default: 5 attempts, at least 1, 2, 4 and 8 seconds apart, as the vendor's own
+    /// clients wait, and up to half as much again.
     pub retry: RetryPolicy,
     /// How many retries all calls share.
     pub budget: BudgetOptions,
@@ -191,7 +194,7 @@ impl ClientConfig {
             endpoint_trust: EndpointTrust::default(),
             http: ClientOptions::default().with_user_agent(agent),
             limits: LimitOptions::default().with_concurrency(1),
-            retry: RetryPolicy::default(),
+            retry: RetryPolicy::default().with_jitter(Jitter::Above),
             budget: BudgetOptions::default(),
             session: SessionPolicy::default(),
             page_size: Query::LARGEST_PAGE,

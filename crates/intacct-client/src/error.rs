@@ -110,9 +110,12 @@ pub enum Reason {
     UnknownObject,
     /// Some of the fields cannot be queried; the gateway's texts name them.
     FieldsRefused,
+    /// The gateway says no more than that there was an error processing the request (DL02000001): an unknown field, a
+    /// value in the wrong format, or a failure of its own. Fewer fields or a narrower filter find out which.
+    Processing,
     /// The function was refused for another reason.
     Function,
-    /// The function was undone because another of its transaction failed.
+    /// The function was undone because another of its transaction failed; kind and texts are the other's.
     Aborted,
     /// A function with this control id was executed before.
     DuplicateFunction,
@@ -147,6 +150,7 @@ struct Inner {
     message: String,
     level: Option<Level>,
     http_status: Option<u16>,
+    request_control_id: Option<String>,
     gateway_errors: Vec<GatewayError>,
     context: Vec<(&'static str, String)>,
     source: Option<Arc<dyn StdError + Send + Sync>>,
@@ -163,6 +167,7 @@ impl Error {
             message: message.into(),
             level: None,
             http_status: None,
+            request_control_id: None,
             gateway_errors: Vec::new(),
             context: Vec::new(),
             source: None,
@@ -199,6 +204,11 @@ impl Error {
         self
     }
 
+    pub(crate) fn in_request(mut self, control_id: &str) -> Self {
+        self.inner().request_control_id = Some(control_id.to_owned());
+        self
+    }
+
     pub(crate) fn with_gateway_errors(mut self, errors: &[GatewayError]) -> Self {
         self.inner().gateway_errors = errors.to_vec();
         self
@@ -218,6 +228,12 @@ impl Error {
         let inner = self.inner();
         inner.exhausted = true;
         inner.context.push(("attempts", attempts.to_string()));
+        self
+    }
+
+    /// The same failure, said in other words.
+    pub(crate) fn saying(mut self, message: &str) -> Self {
+        message.clone_into(&mut self.inner().message);
         self
     }
 
@@ -278,6 +294,12 @@ impl Error {
         self.0.http_status
     }
 
+    /// The control id of the request, where one was sent; the function's is in the [context](Self::context).
+    #[must_use]
+    pub fn request_control_id(&self) -> Option<&str> {
+        self.0.request_control_id.as_deref()
+    }
+
     /// What the gateway says, in its order: the first is usually the cause.
     #[must_use]
     pub fn gateway_errors(&self) -> &[GatewayError] {
@@ -291,6 +313,32 @@ impl Error {
             .gateway_errors
             .iter()
             .find_map(|error| error.support_id.as_deref())
+    }
+
+    /// The id under which the gateway's edge knows the request, for the vendor's support.
+    #[must_use]
+    pub fn request_id(&self) -> Option<&str> {
+        self.0
+            .gateway_errors
+            .iter()
+            .find_map(|error| error.request_id.as_deref())
+    }
+
+    /// The fields that the gateway refuses to query, as its text names them; empty for other reasons than
+    /// [`Reason::FieldsRefused`].
+    #[must_use]
+    pub fn refused_fields(&self) -> Vec<&str> {
+        if self.0.reason != Reason::FieldsRefused {
+            return Vec::new();
+        }
+        let texts = self.0.gateway_errors.iter().flat_map(|error| {
+            let texts = [&error.description2, &error.description, &error.errorno];
+            texts.into_iter().filter_map(|text| text.as_deref())
+        });
+        texts
+            .filter_map(names_behind_colon)
+            .next()
+            .unwrap_or_default()
     }
 
     /// Facts beside the message, as pairs of name and value: `function`, `object`, `control_id`, `attempts` and
@@ -326,6 +374,19 @@ impl fmt::Display for Error {
     }
 }
 
+/// The names in `The following fields cannot be queried: A, B.C [Support ID: …]`.
+fn names_behind_colon(text: &str) -> Option<Vec<&str>> {
+    let (_, behind) = text.split_once("cannot be queried")?;
+    let (_, list) = behind.split_once(':')?;
+    let list = list.split_once('[').map_or(list, |(list, _)| list);
+    let names = list.split([',', ';', ' ', '\n', '\r', '\t']);
+    let names: Vec<&str> = names
+        .map(|name| name.trim_matches(|c: char| !c.is_ascii_alphanumeric() && c != '_'))
+        .filter(|name| !name.is_empty())
+        .collect();
+    (!names.is_empty()).then_some(names)
+}
+
 /// Long enough for every text that the vendor documents, short enough for a log line.
 fn shortened(text: &str) -> String {
     const LONGEST: usize = 400;
@@ -347,6 +408,7 @@ impl fmt::Debug for Error {
             .field("exhausted", &inner.exhausted)
             .field("level", &inner.level)
             .field("http_status", &inner.http_status)
+            .field("request_control_id", &inner.request_control_id)
             .field("gateway_errors", &inner.gateway_errors)
             .field("context", &inner.context)
             .field("source", &inner.source)

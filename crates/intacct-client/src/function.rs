@@ -6,10 +6,9 @@ use intacct_xml::response::{DataAttributes, Element, Records, Tree};
 use intacct_xml::{ControlId, ObjectName};
 use serde::de::DeserializeOwned;
 
-use crate::classify;
 use crate::client::{Client, Work};
 use crate::error::{Error, ErrorKind, Reason, Result};
-use crate::transport::new_control_id;
+use crate::transport::{Content, new_control_id};
 
 /// What one function of a request answered.
 #[derive(Clone, Debug)]
@@ -99,22 +98,17 @@ impl Client {
             .map(|call| Ok(Function::new(new_control_id()?, call)))
             .collect::<Result<Vec<_>>>()?;
         let mut tree = Tree::new();
-        let sent = self.send(Work::each(&functions), &mut tree).await?;
-        functions
-            .iter()
-            .map(|function| {
-                let result = sent.result(function)?;
-                let control_id = function.control_id();
-                Ok(match result.failure() {
-                    Some(failure) => Err(describe(classify::function(failure), function)),
-                    None => Ok(FunctionAnswer {
-                        control_id: control_id.clone(),
-                        attributes: result.data.clone(),
-                        records: tree.records(control_id.as_str()).to_vec(),
-                    }),
-                })
+        let work = Work::each(Content::reads(&functions));
+        let sent = self.send(work, &mut tree).await?;
+        let answers = functions.iter().map(|function| {
+            let control_id = function.control_id();
+            sent.result(function).map(|result| FunctionAnswer {
+                control_id: control_id.clone(),
+                attributes: result.data.clone(),
+                records: tree.records(control_id.as_str()).to_vec(),
             })
-            .collect()
+        });
+        Ok(answers.collect())
     }
 
     async fn records_of(&self, call: impl Into<Call>) -> Result<Vec<Element>> {

@@ -91,11 +91,9 @@ impl<B: Batching> Pager for OffsetPager<B> {
         }
         let (functions, sent) = loop {
             let functions = [Function::new(new_control_id()?, self.query.clone())];
-            match self
-                .client
-                .send(Work::one(&functions), self.batching.target())
-                .await
-            {
+            let work =
+                Work::one(&functions).with_page(self.client.config(), self.query.page_size());
+            match self.client.send(work, self.batching.target()).await {
                 Ok(sent) => break (functions, sent),
                 Err(error) => self.shrink(error)?,
             }
@@ -128,7 +126,7 @@ impl<B: Batching> Pager for OffsetPager<B> {
             number: self.number,
             count,
             total: Some(total),
-            dropped_characters: sent.response.dropped_characters,
+            dropped_characters: sent.response().dropped_characters,
         };
         self.number += 1;
         self.read = read;

@@ -91,7 +91,7 @@ impl<B: Batching> Pager for ResultPager<B> {
             let work = Work::one(&functions);
             let work = match &self.rest {
                 Rest::More { session, .. } => work.bound_to(session),
-                _ => work,
+                _ => work.with_page(self.client.config(), self.read.page_size()),
             };
             match self.client.send(work, self.batching.target()).await {
                 Ok(sent) => break (functions, sent),
@@ -161,7 +161,7 @@ impl<B: Batching> Pager for ResultPager<B> {
             number: self.number,
             count,
             total: Some(total),
-            dropped_characters: sent.response.dropped_characters,
+            dropped_characters: sent.response().dropped_characters,
         };
         self.number += 1;
         Ok(Some(page))

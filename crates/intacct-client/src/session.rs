@@ -17,11 +17,10 @@ use sync_http::{
 use time::OffsetDateTime;
 use url::Url;
 
-use crate::classify;
 use crate::config::{Credentials, EndpointTrust, SessionPolicy};
 use crate::endpoint::adopted;
 use crate::error::{Error, ErrorKind, Reason, Result};
-use crate::transport::{Exchanged, Transport, new_control_id};
+use crate::transport::{Content, Exchanged, Transport, new_control_id};
 
 /// An open session.
 #[derive(Debug)]
@@ -139,7 +138,6 @@ impl SessionKeeper {
 
     async fn open_once(&self) -> Result<(Session, Duration)> {
         let function = Function::new(new_control_id()?, GetApiSession::default());
-        let control_id = function.control_id().as_str().to_owned();
         let mut tree = Tree::new();
         let authentication = Authentication::Login(self.login.clone());
         let exchanged = self
@@ -147,19 +145,15 @@ impl SessionKeeper {
             .exchange(
                 &self.endpoint,
                 &authentication,
-                &[function],
+                Content::reads(std::slice::from_ref(&function)),
                 &Mutex::new(&mut tree),
             )
             .await
             .map_err(|error| error.with_context("function", "getAPISession"))?;
         let response = &exchanged.response;
-        let Some(result) = response.result(&control_id) else {
-            return Err(envelope("the answer has no result for the login"));
-        };
-        if let Some(failure) = result.failure() {
-            return Err(classify::function(failure).with_context("function", "getAPISession"));
-        }
-        let api = ApiSession::from_records(tree.records(&control_id)).map_err(|source| {
+        self.transport.result(&exchanged, &function)?;
+        let control_id = function.control_id().as_str();
+        let api = ApiSession::from_records(tree.records(control_id)).map_err(|source| {
             let retry = match source.kind() {
                 XmlKind::Truncated => Retry::Backoff,
                 _ => Retry::Never,

@@ -1,12 +1,18 @@
 //! One request and its answer: posting, counting, reading, and saying what it means.
 
+use std::collections::HashSet;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use bytes::Bytes;
 use intacct_xml::ControlId;
-use intacct_xml::request::{Authentication, Control, Function, Request};
-use intacct_xml::response::{Discard, ReadOptions, RecordTarget, Response, Status, read_response};
+use intacct_xml::request::{
+    Authentication, Call, Control, Function, Request, Transaction, Uniqueness,
+};
+use intacct_xml::response::{
+    Discard, FunctionResult, ReadOptions, RecordTarget, Response, Status, read_response,
+};
 use sync_http::header::{CONTENT_TYPE, HeaderValue};
 use sync_http::{Answer, Limiter, Moment, Timing};
 use time::OffsetDateTime;
@@ -14,9 +20,10 @@ use url::Url;
 use uuid::Uuid;
 
 use crate::calls::{CallCount, CallLog};
-use crate::classify::{self, Asked};
+use crate::classify::{self, Asked, Told};
 use crate::config::Sender;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Reason, Result};
+use crate::function::describe;
 
 /// Where the records of an answer go. Behind a lock where several attempts share it; they follow each other, and the
 /// lock is held only while an answer is read.
@@ -33,6 +40,26 @@ pub(crate) struct Transport {
     pub(crate) timing: Timing,
     pub(crate) calls: CallLog,
     pub(crate) server_clock: ServerClock,
+    pub(crate) worked: Worked,
+}
+
+/// The functions of one request, and how they are to be executed.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Content<'a> {
+    pub(crate) functions: &'a [Function],
+    pub(crate) transaction: Transaction,
+    pub(crate) uniqueness: Uniqueness,
+}
+
+impl<'a> Content<'a> {
+    /// Functions that read: each by itself, and as often as it takes.
+    pub(crate) fn reads(functions: &'a [Function]) -> Self {
+        Self {
+            functions,
+            transaction: Transaction::Separate,
+            uniqueness: Uniqueness::Repeatable,
+        }
+    }
 }
 
 /// An answer whose control block and authentication succeeded; its functions may still have failed.
@@ -41,6 +68,7 @@ pub(crate) struct Exchanged {
     pub(crate) response: Response,
     /// When the gateway answered, by its own clock where it says so.
     pub(crate) answered: OffsetDateTime,
+    told: Told,
 }
 
 impl Transport {
@@ -49,14 +77,15 @@ impl Transport {
         &self,
         endpoint: &Url,
         authentication: &Authentication,
-        functions: &[Function],
+        content: Content<'_>,
         target: &Mutex<Target<'_>>,
     ) -> Result<Exchanged> {
         let asked = Asked {
             with_session: matches!(authentication, Authentication::Session(_)),
             challenge_wait: self.challenge_wait,
         };
-        let body = self.document(authentication, functions)?;
+        let request_id = new_control_id()?;
+        let body = self.document(authentication, content, &request_id)?;
         let started;
         let sent = {
             let _permit = self.limiter.acquire().await?;
@@ -67,36 +96,78 @@ impl Transport {
             self.http.execute(request).await
         };
         let outcome = match &sent {
-            Ok(answer) => self.read(answer, asked, target),
+            Ok(answer) => self.read(answer, asked, &request_id, target),
             Err(error) => Err(Error::from(error.clone())),
         };
+        let outcome = outcome.map_err(|error| error.in_request(request_id.as_str()));
         let bytes = sent.as_ref().map_or(0, |answer| answer.body.len());
-        self.note(functions, bytes, started, &outcome);
+        self.note(content.functions, bytes, started, &outcome);
         outcome
     }
 
-    fn document(&self, authentication: &Authentication, functions: &[Function]) -> Result<Bytes> {
+    /// The result of a function that was sent, or the error that it failed with.
+    pub(crate) fn result<'e>(
+        &self,
+        exchanged: &'e Exchanged,
+        function: &Function,
+    ) -> Result<&'e FunctionResult> {
+        let Exchanged { response, told, .. } = exchanged;
+        let shape = function.call();
+        let error = match response.result(function.control_id().as_str()) {
+            Some(result) if result.status == Status::Success && result.errors.is_empty() => {
+                self.worked.note(shape);
+                return Ok(result);
+            }
+            Some(result) => classify::function(response, result, told, self.worked.has(shape)),
+            None => {
+                let message = "the answer has no result for a function that was sent";
+                Error::new(ErrorKind::Protocol, Reason::Envelope, message)
+            }
+        };
+        let request_id = told.request_id.as_deref().unwrap_or_default();
+        Err(describe(error.in_request(request_id), function))
+    }
+
+    fn document(
+        &self,
+        authentication: &Authentication,
+        content: Content<'_>,
+        request_id: &ControlId,
+    ) -> Result<Bytes> {
         let control = Control::new(
             self.sender.id.clone(),
             self.sender.password.clone(),
-            new_control_id()?,
+            request_id.clone(),
         )
-        .map_err(Error::unwritable)?;
-        let request = Request::new(control, authentication.clone(), functions.iter().cloned())
-            .map_err(Error::unwritable)?;
+        .map_err(Error::unwritable)?
+        .with_uniqueness(content.uniqueness);
+        let functions = content.functions.iter().cloned();
+        let request = Request::new(control, authentication.clone(), functions)
+            .map_err(Error::unwritable)?
+            .with_transaction(content.transaction);
         // The owner stays behind the bytes, so that the passwords in it are wiped when they have been sent.
         Ok(Bytes::from_owner(request.to_xml()))
     }
 
-    fn read(&self, answer: &Answer, asked: Asked, target: &Mutex<Target<'_>>) -> Result<Exchanged> {
+    fn read(
+        &self,
+        answer: &Answer,
+        asked: Asked,
+        request_id: &ControlId,
+        target: &Mutex<Target<'_>>,
+    ) -> Result<Exchanged> {
         let now = self.timing.now();
         let answered = answer.date().unwrap_or(now);
         let retry_after = answer.retry_after(now);
+        let told = Told {
+            retry_after,
+            request_id: Some(request_id.as_str().to_owned()),
+        };
         if let Some(error) = classify::challenge_page(answer, retry_after, asked) {
             return Err(error);
         }
         if !(200..300).contains(&answer.status) {
-            return Err(self.refused(answer, retry_after, asked));
+            return Err(self.refused(answer, asked, &told));
         }
         self.server_clock
             .set(answer.date(), self.timing.monotonic());
@@ -106,25 +177,29 @@ impl Transport {
         };
         let response = match read {
             Ok(response) => response,
-            Err(source) => return Err(classify::unreadable(source, answer)),
+            Err(source) => return Err(classify::unreadable(source, answer, &told)),
         };
-        match classify::refusal(&response, asked) {
+        match classify::refusal(&response, asked, &told) {
             Some(error) => Err(error.with_http_status(answer.status)),
-            None => Ok(Exchanged { response, answered }),
+            None => Ok(Exchanged {
+                response,
+                answered,
+                told,
+            }),
         }
     }
 
     /// The error in an answer with a refusing status. An envelope in it is still the gateway's answer, and says more
     /// than the status, unless the status says that it will pass.
-    fn refused(&self, answer: &Answer, retry_after: Option<Duration>, asked: Asked) -> Error {
+    fn refused(&self, answer: &Answer, asked: Asked, told: &Told) -> Error {
         let response = read_response(&answer.body, &self.read_options, &mut Discard).ok();
         let failure = response.as_ref().and_then(Response::failure);
         let errors = failure.map_or(&[][..], |failure| failure.errors);
-        let by_status = classify::http_failure(answer.status, retry_after, errors);
+        let by_status = classify::http_failure(answer.status, told.retry_after, errors);
         if by_status.is_transient() {
             return by_status;
         }
-        match response.and_then(|response| classify::refusal(&response, asked)) {
+        match response.and_then(|response| classify::refusal(&response, asked, told)) {
             Some(spoken) => spoken.with_http_status(answer.status),
             None => by_status,
         }
@@ -174,6 +249,35 @@ impl Transport {
 /// An id that no other request or function has.
 pub(crate) fn new_control_id() -> Result<ControlId> {
     ControlId::new(Uuid::new_v4().to_string()).map_err(Error::unwritable)
+}
+
+/// Which kinds of request have succeeded, by their [shape](Call::shape).
+#[derive(Debug, Default)]
+pub(crate) struct Worked {
+    shapes: Mutex<HashSet<u64>>,
+}
+
+impl Worked {
+    /// More kinds than any program has; what comes after them counts as new.
+    const MOST: usize = 10_000;
+
+    fn note(&self, call: &Call) {
+        let mut shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
+        if shapes.len() < Self::MOST {
+            shapes.insert(fingerprint(call));
+        }
+    }
+
+    fn has(&self, call: &Call) -> bool {
+        let shapes = self.shapes.lock().unwrap_or_else(PoisonError::into_inner);
+        shapes.contains(&fingerprint(call))
+    }
+}
+
+fn fingerprint(call: &Call) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    call.shape().hash(&mut hasher);
+    hasher.finish()
 }
 
 /// What the gateway's clock shows, as far as its answers told.

@@ -132,7 +132,8 @@ impl<B: Batching> Pager for WalkPager<B> {
                 keys: &mut self.keys,
                 target: self.batching.target(),
             };
-            let sent = match self.client.send(Work::one(&functions), &mut noting).await {
+            let work = Work::one(&functions).with_page(self.client.config(), self.walk.page_size());
+            let sent = match self.client.send(work, &mut noting).await {
                 Ok(sent) => sent,
                 Err(error) => {
                     self.lighten(error)?;
@@ -158,7 +159,7 @@ impl<B: Batching> Pager for WalkPager<B> {
                 number: self.number,
                 released: count,
                 remaining,
-                dropped_characters: sent.response.dropped_characters,
+                dropped_characters: sent.response().dropped_characters,
             };
             self.number += 1;
             return Ok(Some(page));

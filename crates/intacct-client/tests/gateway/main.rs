@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod error_table;
 mod failures;
 mod logs;
 mod paging;

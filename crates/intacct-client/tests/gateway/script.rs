@@ -228,13 +228,6 @@ pub(crate) fn authentication_failure(errorno: &str, text: &str, user: &str) -> S
     )
 }
 
-pub(crate) fn control_failure(errorno: &str, text: &str) -> String {
-    format!(
-        "<response><control><status>failure</status></control>{}</response>",
-        error_message(errorno, text, "")
-    )
-}
-
 pub(crate) fn clock() -> ManualClock {
     ManualClock::new(datetime!(2026-01-31 18:00 UTC))
 }

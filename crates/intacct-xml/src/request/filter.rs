@@ -208,6 +208,23 @@ impl Filter {
         Self(Expression::Combination { connective, parts })
     }
 
+    /// The same filter with its values left out: what it looks at, and how.
+    pub(super) fn shape(&self) -> Self {
+        Self(match &self.0 {
+            Expression::Condition {
+                operator, field, ..
+            } => Expression::Condition {
+                operator,
+                field: field.clone(),
+                values: Vec::new(),
+            },
+            Expression::Combination { connective, parts } => Expression::Combination {
+                connective: *connective,
+                parts: parts.iter().map(Self::shape).collect(),
+            },
+        })
+    }
+
     pub(super) fn write(&self, writer: &mut Writer<'_>) {
         match &self.0 {
             Expression::Condition {

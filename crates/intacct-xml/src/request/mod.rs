@@ -229,6 +229,28 @@ impl Call {
         }
     }
 
+    /// What is asked, without the place that it is asked for: two pages, or two windows, of the same
+    /// reading have the same shape, because values, keys, page size and offset are left out.
+    ///
+    /// For telling whether a request like this one has ever worked. It holds names, and no value.
+    pub fn shape(&self) -> String {
+        let mut shape = String::new();
+        let mut writer = Writer::new(&mut shape);
+        match self {
+            Self::Query(call) => call.shape().write(&mut writer),
+            Self::ReadByQuery(call) => call.shape().write(&mut writer),
+            Self::Read(call) => call.shape().write(&mut writer),
+            Self::ReadByName(call) => call.shape().write(&mut writer),
+            _ => {
+                writer.element(
+                    self.function_name(),
+                    self.object().map_or("", |o| o.as_str()),
+                );
+            }
+        }
+        shape
+    }
+
     fn write(&self, writer: &mut Writer<'_>) {
         match self {
             Self::GetApiSession(call) => call.write(writer),

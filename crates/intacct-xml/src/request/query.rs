@@ -171,6 +171,16 @@ impl Query {
         self.offset
     }
 
+    /// The same query wherever it reads: without values, and from the first record.
+    pub(super) fn shape(&self) -> Self {
+        Self {
+            filter: self.filter.as_ref().map(Filter::shape),
+            page_size: Self::LARGEST_PAGE,
+            offset: 0,
+            ..self.clone()
+        }
+    }
+
     pub(super) fn write(&self, writer: &mut Writer<'_>) {
         writer.open("query");
         writer.open("select");

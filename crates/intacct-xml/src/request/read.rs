@@ -74,6 +74,13 @@ macro_rules! by_keys {
                 &self.0.object
             }
 
+            pub(super) fn shape(&self) -> Self {
+                Self(ByKeys {
+                    keys: Vec::new(),
+                    ..self.0.clone()
+                })
+            }
+
             pub(super) fn write(&self, writer: &mut Writer<'_>) {
                 self.0.write($function, writer);
             }

@@ -103,6 +103,17 @@ impl ReadByQuery {
         self.page_size
     }
 
+    /// The same read without what stands in quotes.
+    pub(super) fn shape(&self) -> Self {
+        let unescaped = self.query.replace("\\'", "");
+        let outside: Vec<&str> = unescaped.split('\'').step_by(2).collect();
+        Self {
+            query: outside.join("''"),
+            page_size: Self::LARGEST_PAGE,
+            ..self.clone()
+        }
+    }
+
     pub(super) fn write(&self, writer: &mut Writer<'_>) {
         writer.open("readByQuery");
         writer.element("object", self.object.as_str());
