@@ -1,5 +1,7 @@
 //! What the end-to-end tests share: the whole road from a gateway to a SQLite file.
 
+pub mod logs;
+
 use std::path::Path;
 use std::sync::Arc;
 

@@ -5,13 +5,21 @@
 use std::collections::BTreeSet;
 
 use intacct_sim::{CompanyHandle, Edit, RunningSimulator, Scale, Simulator};
-use intacct_sync_tests::{Road, settings};
+use intacct_sync_tests::{Road, logs, settings};
 use sync_core::Source as _;
 use sync_core::store::Store as _;
 use tempfile::TempDir;
 use time::macros::datetime;
 
 fn road_from(simulator: &RunningSimulator, folder: &TempDir, streams: &[&str]) -> Road {
+    let tax_ids = ["VENDOR", "CUSTOMER"].into_iter().flat_map(|object| {
+        let records = simulator.company().records(object).unwrap();
+        let fields = records.into_iter().flatten();
+        fields.filter_map(|(name, value)| value.filter(|_| name == "TAXID"))
+    });
+    logs::watch()
+        .forbid(["sim-user-password", "sim-sender-password"])
+        .forbid(tax_ids);
     let settings = settings(simulator.url(), "sim-user-password");
     Road::open(settings, folder.path(), streams).unwrap()
 }
@@ -72,6 +80,7 @@ async fn three_days_of_a_company_tie_out_every_evening() {
     assert_eq!(lines(&road, empty).await, ["0"]);
     let marks = "SELECT count(*) FROM gl_batch WHERE _fivetran_deleted IS NOT _deleted";
     assert_eq!(lines(&road, marks).await, ["0"]);
+    logs::watch().assert_clean();
 }
 
 /// The columns of the seven tables that published models read are there, under their names.
@@ -214,6 +223,7 @@ async fn an_edit_during_the_run_is_in_the_next() {
     let comments = format!("SELECT comments FROM vendor WHERE recordno = '{first}'");
     let edited = lines(&road, &comments).await;
     assert!(edited[0].starts_with("edit "), "{edited:?}");
+    logs::watch().assert_clean();
 }
 
 fn first_vendor(company: &CompanyHandle) -> String {
