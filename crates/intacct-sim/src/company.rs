@@ -57,7 +57,7 @@ impl std::str::FromStr for Scale {
 }
 
 /// What a single edit does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(rename_all = "lowercase")]
 #[non_exhaustive]
 pub enum EditOp {
@@ -72,7 +72,7 @@ pub enum EditOp {
 /// A single edit of one record.
 ///
 /// In JSON: `{"object": "VENDOR", "op": "update", "recordno": "21", "fields": {"STATUS": "inactive"}}`.
-#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(deny_unknown_fields)]
 pub struct Edit {
     /// Integration name of the object.

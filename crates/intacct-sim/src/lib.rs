@@ -5,7 +5,10 @@ mod calendar;
 mod clock;
 mod company;
 mod decimal;
+mod delivery;
+mod document;
 mod error;
+mod faults;
 mod gateway;
 mod generic;
 mod object;
@@ -17,6 +20,11 @@ mod value;
 
 pub use crate::company::{Changes, Company, Edit, EditOp, Scale};
 pub use crate::error::{Error, ErrorKind};
+pub use crate::faults::{
+    Body, By, Characters, Cloudflare, ControlFailure, Cut, ErrorText, Errors, Fault, FaultScript,
+    Fired, FunctionFailure, Http, Instant, RetryAfterForm, Rule, RuleReport, ShownTimeout, Slow,
+    Spoiler, Totals, Truncate, Weekly, When, Work,
+};
 pub use crate::gateway::Stats;
 pub use crate::generic::ObjectSpec;
 pub use crate::object::DataType;

@@ -2,10 +2,11 @@
 
 use std::io::Write;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Parser;
-use intacct_sim::{Scale, Simulator};
+use intacct_sim::{FaultScript, Scale, Simulator};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -28,6 +29,9 @@ struct Arguments {
     /// Instant at which the company's clock starts, such as 2026-01-31T18:00:00Z.
     #[arg(long, value_parser = instant)]
     now: Option<OffsetDateTime>,
+    /// File with a fault script, in TOML or JSON: what goes wrong, in which calls, how often.
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
     /// Write a line about each request to standard error.
     #[arg(long)]
     verbose: bool,
@@ -54,6 +58,12 @@ async fn main() -> anyhow::Result<()> {
     }
     if let Some(now) = arguments.now {
         builder = builder.now(now);
+    }
+    if let Some(file) = &arguments.faults {
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read the fault script {}", file.display()))?;
+        let script = FaultScript::parse(&text).with_context(|| file.display().to_string())?;
+        builder = builder.faults(script);
     }
     if arguments.verbose {
         builder = builder.log(log);

@@ -1,11 +1,12 @@
 //! HTTP: the gateway's one address, and beside it the addresses under `/sim` that a test uses.
 
+use std::sync::Arc;
 use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{DefaultBodyLimit, Path, Request, State};
-use axum::http::{HeaderMap, HeaderValue, StatusCode, header};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::middleware::{self, Next};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
@@ -13,9 +14,12 @@ use futures_util::stream;
 
 use crate::calendar;
 use crate::company::Edit;
+use crate::delivery::{self, Connection};
 use crate::error::{Error, ErrorKind};
+use crate::faults::FaultScript;
+use crate::gateway::{Answer, GatewayError};
 use crate::object::quirk;
-use crate::simulator::{CompanyHandle, no_object};
+use crate::simulator::{CompanyHandle, Sleeper, no_object};
 
 /// The path of the gateway.
 pub(crate) const GATEWAY_PATH: &str = "/ia/xml/xmlgw.phtml";
@@ -24,9 +28,19 @@ const LARGEST_BODY: usize = 16 * 1024 * 1024;
 /// Records of the truth that are written at a time.
 const CHUNK: usize = 2_000;
 
-pub(crate) fn router(company: CompanyHandle, log: Option<fn(&str)>) -> Router {
+pub(crate) fn router(company: CompanyHandle, sleeper: Sleeper, log: Option<fn(&str)>) -> Router {
+    let gateway = move |State(company): State<CompanyHandle>,
+                        ConnectInfo(connection): ConnectInfo<Connection>,
+                        headers: HeaderMap,
+                        body: Bytes| {
+        gateway(company, Arc::clone(&sleeper), connection, headers, body)
+    };
     let router = Router::new()
         .route(GATEWAY_PATH, post(gateway))
+        .route(
+            "/sim/faults",
+            get(faults).post(set_faults).delete(clear_faults),
+        )
         .route("/sim/objects", get(objects))
         .route("/sim/objects/{name}", get(records))
         .route("/sim/stats", get(stats))
@@ -60,7 +74,9 @@ pub(crate) fn router(company: CompanyHandle, log: Option<fn(&str)>) -> Router {
 }
 
 async fn gateway(
-    State(company): State<CompanyHandle>,
+    company: CompanyHandle,
+    sleeper: Sleeper,
+    connection: Connection,
     headers: HeaderMap,
     body: Bytes,
 ) -> Response {
@@ -68,14 +84,6 @@ async fn gateway(
         .get(header::CONTENT_TYPE)
         .and_then(|text| text.to_str().ok());
     let is_xml = content_type.is_none_or(|text| text.to_ascii_lowercase().contains("xml"));
-    if !is_xml {
-        return edge_refusal(
-            &company,
-            StatusCode::BAD_REQUEST,
-            "GW-0011",
-            "Invalid Request",
-        );
-    }
     let handle = company.clone();
     // Clients that insist on a name for the gateway get it back as their endpoint.
     let url = headers
@@ -85,54 +93,45 @@ async fn gateway(
             || company.gateway.url.clone(),
             |host| format!("http://{host}{GATEWAY_PATH}"),
         );
-    // Rendering takes processor time; other connections go on meanwhile.
-    let answer =
-        tokio::task::spawn_blocking(move || handle.gateway.answer(&body, &url, &handle)).await;
-    match answer {
-        Ok(answer) => {
-            let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::OK);
-            xml_response(&company, status, answer.body)
-        }
-        Err(_) => {
-            let status = StatusCode::INTERNAL_SERVER_ERROR;
-            edge_refusal(
-                &company,
-                status,
-                "GW-0001",
-                "Internal error of the simulator",
-            )
-        }
-    }
+    let answer = if is_xml {
+        // Rendering takes processor time; other connections go on meanwhile.
+        tokio::task::spawn_blocking(move || handle.gateway.answer(&body, &url, &handle))
+            .await
+            .unwrap_or_else(|_| edge_refusal(500, "GW-0001", "Internal error of the simulator"))
+    } else {
+        edge_refusal(400, "GW-0011", "Invalid Request")
+    };
+    let now = company.gateway.clock.now();
+    delivery::respond(answer, now, &sleeper, &connection).await
 }
 
 /// A refusal by the edge of the gateway, which knows nothing of the request.
-fn edge_refusal(
-    company: &CompanyHandle,
-    status: StatusCode,
-    number: &str,
-    description: &str,
-) -> Response {
-    let body = format!(
-        "<?xml version=\"1.0\" encoding=\"UTF-8\"?><response><control><status>failure</status>\
-         </control><errormessage><error><errorno>{number}</errorno><description>{description} \
-         [Request ID: sim]</description><description2></description2><correction></correction>\
-         </error></errormessage></response>"
-    );
-    xml_response(company, status, body.into_bytes())
+fn edge_refusal(status: u16, number: &str, description: &str) -> Answer {
+    let error = GatewayError {
+        description: format!("{description} [Request ID: sim]"),
+        ..GatewayError::new(number, "")
+    };
+    Answer::xml(status, error.of_the_edge())
 }
 
-fn xml_response(company: &CompanyHandle, status: StatusCode, body: Vec<u8>) -> Response {
-    let mut response = (status, body).into_response();
-    let headers = response.headers_mut();
-    headers.insert(
-        header::CONTENT_TYPE,
-        HeaderValue::from_static("text/xml; encoding=\"UTF-8\""),
-    );
-    let date = calendar::http_date(company.gateway.clock.now());
-    if let Ok(date) = HeaderValue::from_str(&date) {
-        headers.insert(header::DATE, date);
+async fn faults(State(company): State<CompanyHandle>) -> Response {
+    let (seed, rules, story) = company.gateway.fault_report();
+    let body = serde_json::json!({ "seed": seed, "rules": rules, "story": story });
+    json(StatusCode::OK, &body)
+}
+
+async fn set_faults(State(company): State<CompanyHandle>, body: Bytes) -> Response {
+    let text = String::from_utf8_lossy(&body);
+    let set = FaultScript::parse(&text).and_then(|script| company.set_faults(script));
+    match set {
+        Ok(()) => faults(State(company)).await,
+        Err(error) => failure(&error),
     }
-    response
+}
+
+async fn clear_faults(State(company): State<CompanyHandle>) -> Response {
+    company.clear_faults();
+    faults(State(company)).await
 }
 
 async fn objects(State(company): State<CompanyHandle>) -> Response {

@@ -3,10 +3,10 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::pin::Pin;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::serve::ListenerExt;
 use time::OffsetDateTime;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
@@ -14,7 +14,9 @@ use tokio::task::JoinHandle;
 
 use crate::clock::Clock;
 use crate::company::{Changes, Company, Edit, START, Scale};
+use crate::delivery::{Connection, Connections};
 use crate::error::{Error, ErrorKind};
+use crate::faults::{FaultScript, Fired, RuleReport};
 use crate::gateway::{Gateway, Hook, Stats};
 use crate::object::quirk;
 use crate::server;
@@ -97,7 +99,13 @@ pub struct SimulatorBuilder {
     company: Option<Company>,
     hook: Option<Hook>,
     log: Option<fn(&str)>,
+    faults: FaultScript,
+    sleeper: Sleeper,
 }
+
+/// Waits for a while; a test may replace what waits by the real clock.
+pub(crate) type Sleeper =
+    Arc<dyn Fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
 
 impl Default for SimulatorBuilder {
     fn default() -> Self {
@@ -112,6 +120,8 @@ impl Default for SimulatorBuilder {
             company: None,
             hook: None,
             log: None,
+            faults: FaultScript::default(),
+            sleeper: Arc::new(|duration| Box::pin(tokio::time::sleep(duration))),
         }
     }
 }
@@ -194,6 +204,21 @@ impl SimulatorBuilder {
         self
     }
 
+    /// Lets things go wrong as the script says, from the first request on.
+    pub fn faults(mut self, script: FaultScript) -> Self {
+        self.faults = script;
+        self
+    }
+
+    /// Waits by `sleeper` where an answer is to be slow, instead of by the real clock.
+    pub fn sleeper<F>(mut self, sleeper: impl Fn(Duration) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.sleeper = Arc::new(move |duration| Box::pin(sleeper(duration)));
+        self
+    }
+
     /// Ends the configuration.
     pub fn build(self) -> Simulator {
         Simulator { builder: self }
@@ -202,7 +227,7 @@ impl SimulatorBuilder {
     /// Ends the configuration and starts, as [`Simulator::start`] does.
     ///
     /// # Errors
-    /// As [`Simulator::start`].
+    /// As [`Simulator::start`]; `Invalid` too for a fault script that cannot be meant.
     pub async fn start(self) -> Result<RunningSimulator, Error> {
         if !self.listen.ip().is_loopback() && !self.allow_remote {
             return Err(Error::new(
@@ -213,6 +238,7 @@ impl SimulatorBuilder {
                 ),
             ));
         }
+        self.faults.check()?;
         let earliest = i64::from(crate::calendar::days(2024, 2, 1)) * crate::calendar::DAY;
         let latest = i64::from(crate::calendar::days(2027, 1, 1)) * crate::calendar::DAY;
         if self.company.is_none() && !(earliest..latest).contains(&self.start.unix_timestamp()) {
@@ -248,20 +274,18 @@ impl SimulatorBuilder {
             i64::try_from(self.session.as_secs()).unwrap_or(i64::MAX / 4),
             url,
             self.hook,
+            self.faults,
         ));
         let company = CompanyHandle { gateway };
         let (stop, stopped) = oneshot::channel::<()>();
-        let router = server::router(company.clone(), self.log);
+        let router = server::router(company.clone(), self.sleeper, self.log);
         let task = tokio::spawn(async move {
             let shutdown = async {
                 // A dropped sender stops the server too.
                 let _ = stopped.await;
             };
-            let bound = bound.tap_io(|connection| {
-                // Small answers must not wait for the acknowledgement of the last ones.
-                let _ = connection.set_nodelay(true);
-            });
-            let _ = axum::serve(bound, router)
+            let router = router.into_make_service_with_connect_info::<Connection>();
+            let _ = axum::serve(Connections(bound), router)
                 .with_graceful_shutdown(shutdown)
                 .await;
         });
@@ -426,6 +450,32 @@ impl CompanyHandle {
     /// What was asked of the gateway since the start or the last reset.
     pub fn stats(&self) -> Stats {
         self.gateway.stats()
+    }
+
+    /// Lets things go wrong as the script says, instead of as the one before.
+    ///
+    /// # Errors
+    /// `Invalid`, naming rule and field, for a script that cannot be meant; then the one before
+    /// stays.
+    pub fn set_faults(&self, script: FaultScript) -> Result<(), Error> {
+        script.check()?;
+        self.gateway.set_faults(script);
+        Ok(())
+    }
+
+    /// Lets nothing go wrong any more.
+    pub fn clear_faults(&self) {
+        self.gateway.set_faults(FaultScript::default());
+    }
+
+    /// The rules of the fault script, with how often each matched and fired.
+    pub fn faults(&self) -> Vec<RuleReport> {
+        self.gateway.fault_report().1
+    }
+
+    /// What went wrong so far, in its order; the first ten thousand.
+    pub fn fault_story(&self) -> Vec<Fired> {
+        self.gateway.fault_report().2
     }
 
     /// Starts the counts anew.

@@ -1,6 +1,7 @@
 //! Writing the answer: envelope, errors, and records straight from the company to bytes.
 
 use crate::calendar;
+use crate::faults::ErrorText;
 use crate::object::{Object, quirk};
 use crate::select::Path;
 use crate::value::Value;
@@ -12,9 +13,31 @@ pub(crate) struct GatewayError {
     pub(crate) description: String,
     pub(crate) description2: String,
     pub(crate) correction: String,
+    /// Errors of a fault script, which stand in the place of this one.
+    pub(crate) scripted: Vec<ErrorText>,
 }
 
 impl GatewayError {
+    /// Errors as a fault script words them; there is at least one.
+    pub(crate) fn scripted(errors: Vec<ErrorText>) -> Self {
+        Self {
+            scripted: errors,
+            ..Self::default()
+        }
+    }
+
+    /// The answer of the gateway's edge, which knows nothing of the request.
+    pub(crate) fn of_the_edge(self) -> Vec<u8> {
+        let mut xml = Xml::new(false);
+        xml.open("response");
+        xml.open("control");
+        xml.leaf("status", "failure");
+        xml.close("control");
+        xml.errors(&[self], false);
+        xml.close("response");
+        xml.bytes
+    }
+
     pub(crate) fn new(number: &str, description2: impl Into<String>) -> Self {
         Self {
             number: number.to_owned(),
@@ -30,6 +53,7 @@ impl GatewayError {
             description: "Error There was an error processing the request.".to_owned(),
             description2: description2.into(),
             correction: "Check the request and send it again.".to_owned(),
+            ..Self::default()
         }
     }
 
@@ -107,23 +131,77 @@ impl Xml {
     pub(crate) fn errors(&mut self, errors: &[GatewayError], additional: bool) {
         self.open("errormessage");
         for error in errors {
+            for scripted in &error.scripted {
+                self.scripted_error(scripted, additional);
+            }
+            if !error.scripted.is_empty() {
+                continue;
+            }
             self.open("error");
             self.leaf("errorno", &error.number);
             self.leaf("description", &error.description);
             self.leaf("description2", &error.description2);
             self.leaf("correction", &error.correction);
             if additional {
-                self.open("additionalinfo");
-                self.leaf("errorid", &format!("SIM-{}", error.number));
-                self.leaf("category", "GENERAL");
-                self.open("description");
-                self.leaf("messageid", "SIM.DESCRIPTION");
-                self.close("description");
-                self.close("additionalinfo");
+                self.additional_info(&format!("SIM-{}", error.number), &error.description2);
             }
             self.close("error");
         }
         self.close("errormessage");
+    }
+
+    fn scripted_error(&mut self, error: &ErrorText, additional: bool) {
+        let with_id = error.support_id.as_ref().map(|id| {
+            let text = error.description2.as_deref().unwrap_or_default();
+            // The gateway encodes the id as in an address.
+            let id = id.replace('%', "%25").replace('~', "%7E");
+            let blank = if text.is_empty() { "" } else { " " };
+            format!("{text}{blank}[Support ID: {id}]")
+        });
+        let description2 = with_id.as_ref().or(error.description2.as_ref());
+        self.open("error");
+        for (name, text) in [
+            ("errorno", error.number.as_ref()),
+            ("description", error.description.as_ref()),
+            ("description2", description2),
+            ("correction", error.correction.as_ref()),
+        ] {
+            if let Some(text) = text {
+                self.leaf(name, text);
+            }
+        }
+        let text = error.description2.as_deref().unwrap_or_default();
+        match &error.additional_id {
+            Some(id) => self.additional_info(id, text),
+            None if additional => {
+                let number = error.number.as_deref().unwrap_or_default();
+                self.additional_info(&format!("SIM-{number}"), text);
+            }
+            None => {}
+        }
+        self.close("error");
+    }
+
+    /// `additionalinfo` as the vendor shows it (developer.intacct.com, Web services requests): it
+    /// holds elements of the same names as the error around it.
+    fn additional_info(&mut self, id: &str, text: &str) {
+        self.open("additionalinfo");
+        self.leaf("errorid", id);
+        self.leaf("category", "GENERAL");
+        let target = ["domain", "requestinfo", "object", "field", "businessinfo"];
+        self.start("target", &target.map(|name| (name, "")));
+        self.raw("/>");
+        for name in ["description", "cdescription", "correction"] {
+            self.open(name);
+            self.leaf("messageid", &format!("SIM.{}", name.to_uppercase()));
+            self.leaf("target", "");
+            self.open("placeholders");
+            self.start("placeholder", &[("name", "TEXT"), ("value", text)]);
+            self.raw("/>");
+            self.close("placeholders");
+            self.close(name);
+        }
+        self.close("additionalinfo");
     }
 
     /// Session times as they appear in every authentication block.

@@ -1,12 +1,14 @@
 //! The gateway: takes the body of a request and answers it.
 //!
 //! An exchange goes through these stages: XML and control block, sender, schema of everything
-//! else, authentication, functions one by one. Each stage has its own shape of failure. Faults
-//! that a real network or gateway adds (throttling, cut or slow answers) belong before the first
-//! stage and after the last, in [`Gateway::answer`].
+//! else, authentication, functions one by one. Each stage has its own shape of failure. What goes
+//! wrong on purpose is planned once the request has been read, and takes effect before the first
+//! stage, in a stage, and after the last: in [`Gateway::answer`].
 
 mod answer;
+mod asked;
 mod call;
+mod delivery;
 mod metadata;
 mod query;
 mod read;
@@ -18,12 +20,15 @@ use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
-use self::answer::{GatewayError, Xml};
+pub(crate) use self::answer::GatewayError;
+use self::answer::Xml;
 use self::call::{Call, LocationArgument};
-use self::request::{Authentication, Control, Function, Operation};
+pub(crate) use self::delivery::{Answer, Delivery};
+use self::request::{Authentication, Control, Function, Operation, Request};
 use self::session::{Caller, Sessions};
 use crate::clock::Clock;
 use crate::company::Company;
+use crate::faults::{Fault, FaultScript, Faults, Fired, FunctionPlan, Plan, RuleReport, Work};
 use crate::simulator::{CompanyHandle, Credentials};
 
 /// What runs before the n-th function is answered, counted from 1.
@@ -41,6 +46,7 @@ pub(crate) struct Gateway {
     /// Function control ids that were completed under `uniqueid`.
     completed: Mutex<HashSet<String>>,
     stats: Mutex<Stats>,
+    faults: Mutex<Faults>,
 }
 
 impl fmt::Debug for Gateway {
@@ -70,16 +76,11 @@ pub struct Stats {
     pub records: u64,
 }
 
-/// An answer: HTTP status and body.
-pub(crate) struct Answer {
-    pub(crate) status: u16,
-    pub(crate) body: Vec<u8>,
-}
-
 /// Everything that a function needs to know.
 struct Context<'g> {
     gateway: &'g Gateway,
     caller: &'g Caller,
+    plan: &'g FunctionPlan,
 }
 
 /// What a function has to say: its `data`, already written, or why not.
@@ -93,6 +94,7 @@ impl Gateway {
         session_seconds: i64,
         url: String,
         hook: Option<Hook>,
+        faults: FaultScript,
     ) -> Self {
         Self {
             company: RwLock::new(company),
@@ -104,6 +106,7 @@ impl Gateway {
             sessions: Mutex::default(),
             completed: Mutex::default(),
             stats: Mutex::default(),
+            faults: Mutex::new(Faults::new(faults)),
         }
     }
 
@@ -135,64 +138,91 @@ impl Gateway {
         self.sessions().expire_all()
     }
 
+    fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn set_faults(&self, script: FaultScript) {
+        *self.faults() = Faults::new(script);
+    }
+
+    pub(crate) fn fault_report(&self) -> (u64, Vec<RuleReport>, Vec<Fired>) {
+        let faults = self.faults();
+        (faults.seed(), faults.report(), faults.story())
+    }
+
     /// Answers a request that came to `url`, the gateway's address as the caller knows it.
     /// `handle` is for the hook, which may change the company.
     pub(crate) fn answer(&self, body: &[u8], url: &str, handle: &CompanyHandle) -> Answer {
         self.stats_mut().requests += 1;
+        let request = self.read(body);
+        let plan = self.plan(request.as_ref().ok());
+        for change in plan.company() {
+            change_company(change, handle);
+        }
+        let answer = match &request {
+            _ if plan.stops() => Answer::xml(200, Vec::new()),
+            Ok(request) => {
+                let exchange = Exchange {
+                    plan: &plan,
+                    url,
+                    handle,
+                };
+                Answer::xml(200, self.perform(request, &exchange))
+            }
+            Err(refusal) => Answer::xml(200, refusal.clone()),
+        };
+        plan.finish(answer, self.clock.now())
+    }
+
+    fn plan(&self, request: Option<&Request>) -> Plan {
+        if self.faults().is_empty() {
+            return Plan::default();
+        }
+        let asked = self.asked(request);
+        let plan = self.faults().plan(&asked, self.clock.now());
+        if plan.ends_session() {
+            for operation in request.into_iter().flat_map(|request| &request.operations) {
+                if let Authentication::Session(id) = &operation.authentication {
+                    self.sessions().expire(id);
+                }
+            }
+        }
+        plan
+    }
+
+    /// Reads a request as far as the sender's right to make it; otherwise the refusal.
+    fn read(&self, body: &[u8]) -> Result<Request, Vec<u8>> {
         let Ok(body) = std::str::from_utf8(body) else {
             let problem = "XML error: the body is not UTF-8".to_owned();
-            return self.refuse(None, "XL03000003", vec![problem]);
+            return Err(refuse(None, "XL03000003", vec![problem]));
         };
-        let document = match request::parse(body) {
-            Ok(document) => document,
-            Err(problems) => return self.refuse(None, "XL03000003", problems.0),
-        };
-        let control = match request::control(&document) {
-            Ok(control) => control,
-            Err(problems) => return self.refuse(None, "XL03000003", problems.0),
-        };
+        let document =
+            request::parse(body).map_err(|problems| refuse(None, "XL03000003", problems.0))?;
+        let control = request::control(&document)
+            .map_err(|problems| refuse(None, "XL03000003", problems.0))?;
         let expected = &self.credentials;
         if control.sender != expected.sender || control.password != expected.sender_password {
             let problem = "Incorrect Intacct XML Partner ID or password.".to_owned();
-            return self.refuse(Some(&control), "XL03000006", vec![problem]);
+            return Err(refuse(Some(&control), "XL03000006", vec![problem]));
         }
-        let request = match request::operations(&document, control.clone()) {
-            Ok(request) => request,
-            Err(problems) => return self.refuse(Some(&control), "XL03000003", problems.0),
-        };
+        request::operations(&document, control.clone())
+            .map_err(|problems| refuse(Some(&control), "XL03000003", problems.0))
+    }
+
+    fn perform(&self, request: &Request, exchange: &Exchange<'_>) -> Vec<u8> {
         let mut xml = Xml::new(request.control.whitespace);
         xml.open("response");
         push_control(&mut xml, "success", Some(&request.control));
+        let mut place = 0;
         for operation in &request.operations {
             xml.open("operation");
-            self.operation(&mut xml, &request.control, operation, url, handle);
+            self.operation(&mut xml, &request.control, operation, place, exchange);
             xml.close("operation");
+            place += operation.functions.len();
         }
         xml.close("response");
-        Answer {
-            status: 200,
-            body: xml.bytes,
-        }
-    }
-
-    /// A failure of the control block: nothing was executed.
-    fn refuse(&self, control: Option<&Control>, number: &str, problems: Vec<String>) -> Answer {
-        let mut xml = Xml::new(control.is_none_or(|control| control.whitespace));
-        xml.open("response");
-        push_control(&mut xml, "failure", control);
-        let errors: Vec<_> = problems
-            .into_iter()
-            .map(|problem| GatewayError::new(number, problem))
-            .collect();
-        xml.errors(
-            &errors,
-            control.is_some_and(|control| control.additional_info),
-        );
-        xml.close("response");
-        Answer {
-            status: 200,
-            body: xml.bytes,
-        }
+        xml.bytes
     }
 
     fn operation(
@@ -200,11 +230,11 @@ impl Gateway {
         xml: &mut Xml,
         control: &Control,
         operation: &Operation,
-        url: &str,
-        handle: &CompanyHandle,
+        place: usize,
+        exchange: &Exchange<'_>,
     ) {
         let now = self.clock.now();
-        let caller = match self.authenticate(&operation.authentication, url, now) {
+        let caller = match self.authenticate(&operation.authentication, exchange, now) {
             Ok(caller) => caller,
             Err(refusal) => {
                 xml.open("authentication");
@@ -213,8 +243,7 @@ impl Gateway {
                 xml.leaf("companyid", &refusal.company);
                 xml.leaf("locationid", "");
                 xml.close("authentication");
-                let error = GatewayError::new("XL03000006", refusal.text);
-                xml.errors(&[error], control.additional_info);
+                xml.errors(&[*refusal.error], control.additional_info);
                 return;
             }
         };
@@ -231,22 +260,33 @@ impl Gateway {
         let alone = operation.functions.len() == 1;
         let before_results = xml.bytes.len();
         let mut failure = None;
-        for (place, function) in operation.functions.iter().enumerate() {
+        for (at, function) in operation.functions.iter().enumerate() {
             // Data are written straight behind a success, which a failure takes back: copying
             // megabytes of records costs more than writing a few lines twice.
             let before = xml.bytes.len();
+            let plan = exchange.plan.function(place + at);
             open_result(xml, "success", function);
-            let outcome = self.function(xml, control, function, &caller, alone, handle);
+            let behind_head = xml.bytes.len();
+            let context = Context {
+                gateway: self,
+                caller: &caller,
+                plan,
+            };
+            let outcome = context.function(xml, control, function, alone, exchange.handle);
             if let Err(error) = outcome {
-                xml.bytes.truncate(before);
                 if operation.transaction {
-                    failure = Some((place, error));
+                    xml.bytes.truncate(before);
+                    failure = Some((at, error));
                     break;
                 }
+                let data = plan.data_beside_failure(&xml.bytes[behind_head..]);
+                xml.bytes.truncate(before);
                 open_result(xml, "failure", function);
+                xml.bytes.extend_from_slice(&data);
                 xml.errors(&[error], control.additional_info);
             }
             xml.close("result");
+            plan.reshape(&mut xml.bytes, before);
         }
         let Some((failed, error)) = failure else {
             return;
@@ -272,8 +312,25 @@ impl Gateway {
         }
     }
 
-    fn authenticate(&self, given: &Authentication, url: &str, now: i64) -> Result<Caller, Refusal> {
-        let timeout = now + self.session_seconds;
+    fn authenticate(
+        &self,
+        given: &Authentication,
+        exchange: &Exchange<'_>,
+        now: i64,
+    ) -> Result<Caller, Refusal> {
+        let Exchange { plan, url, .. } = *exchange;
+        let timeout = now + plan.session_lifetime().unwrap_or(self.session_seconds);
+        if let Some(error) = plan.authentication() {
+            let (user, company) = match given {
+                Authentication::Login { user, company, .. } => (user.clone(), company.clone()),
+                Authentication::Session(_) => Default::default(),
+            };
+            return Err(Refusal {
+                user,
+                company,
+                error: Box::new(error),
+            });
+        }
         match given {
             Authentication::Session(id) => self
                 .sessions()
@@ -281,7 +338,10 @@ impl Gateway {
                 .ok_or_else(|| Refusal {
                     user: String::new(),
                     company: String::new(),
-                    text: "Invalid session or session timed out".to_owned(),
+                    error: Box::new(GatewayError::new(
+                        "XL03000006",
+                        "Invalid session or session timed out",
+                    )),
                 }),
             Authentication::Login {
                 user,
@@ -293,7 +353,7 @@ impl Gateway {
                 let refusal = |text: &str| Refusal {
                     user: user.clone(),
                     company: company.clone(),
-                    text: text.to_owned(),
+                    error: Box::new(GatewayError::new("XL03000006", text)),
                 };
                 if *user != expected.user
                     || *company != expected.company
@@ -317,57 +377,6 @@ impl Gateway {
         }
     }
 
-    fn function(
-        &self,
-        xml: &mut Xml,
-        control: &Control,
-        function: &Function,
-        caller: &Caller,
-        alone: bool,
-        handle: &CompanyHandle,
-    ) -> Outcome {
-        let number = {
-            let mut stats = self.stats_mut();
-            stats.functions += 1;
-            *stats
-                .calls
-                .entry(function.call.name().to_owned())
-                .or_default() += 1;
-            if let Some(object) = function.call.object() {
-                // Names come from outside; only those of real objects are worth counting.
-                if self.company().object(object).is_some() {
-                    let key = format!("{} {object}", function.call.name());
-                    *stats.calls_by_object.entry(key).or_default() += 1;
-                }
-            }
-            stats.functions
-        };
-        if let Some(hook) = &self.hook {
-            hook(number, handle);
-        }
-        if control.unique && self.completed().contains(&function.control_id) {
-            self.stats_mut().failures += 1;
-            return Err(GatewayError::new(
-                "XL03000011",
-                format!(
-                    "A function with the control id '{}' has already been processed; duplicate refused",
-                    function.control_id
-                ),
-            ));
-        }
-        let context = Context {
-            gateway: self,
-            caller,
-        };
-        let outcome = context.call(xml, &function.call, alone);
-        if outcome.is_err() {
-            self.stats_mut().failures += 1;
-        } else if control.unique {
-            self.completed().insert(function.control_id.clone());
-        }
-        outcome
-    }
-
     fn completed(&self) -> MutexGuard<'_, HashSet<String>> {
         self.completed
             .lock()
@@ -378,10 +387,97 @@ impl Gateway {
 struct Refusal {
     user: String,
     company: String,
-    text: String,
+    error: Box<GatewayError>,
+}
+
+/// What goes along with a request: what goes wrong with it, the address it came to, and the
+/// company for the hook.
+#[derive(Clone, Copy)]
+struct Exchange<'e> {
+    plan: &'e Plan,
+    url: &'e str,
+    handle: &'e CompanyHandle,
+}
+
+/// Changes the company as a fault says; what the company refuses does not happen.
+fn change_company(change: &Fault, handle: &CompanyHandle) {
+    match change {
+        Fault::Edit(edit) => drop(handle.edit(edit)),
+        Fault::AdvanceClock(seconds) => handle.advance_clock(*seconds),
+        Fault::ApplyRound(round) => drop(handle.apply_round(*round)),
+        _ => {}
+    }
+}
+
+/// A failure of the control block: nothing was executed.
+fn refuse(control: Option<&Control>, number: &str, problems: Vec<String>) -> Vec<u8> {
+    let mut xml = Xml::new(control.is_none_or(|control| control.whitespace));
+    xml.open("response");
+    push_control(&mut xml, "failure", control);
+    let errors: Vec<_> = problems
+        .into_iter()
+        .map(|problem| GatewayError::new(number, problem))
+        .collect();
+    xml.errors(
+        &errors,
+        control.is_some_and(|control| control.additional_info),
+    );
+    xml.close("response");
+    xml.bytes
 }
 
 impl Context<'_> {
+    fn function(
+        &self,
+        xml: &mut Xml,
+        control: &Control,
+        function: &Function,
+        alone: bool,
+        handle: &CompanyHandle,
+    ) -> Outcome {
+        let gateway = self.gateway;
+        let number = {
+            let mut stats = gateway.stats_mut();
+            stats.functions += 1;
+            *stats
+                .calls
+                .entry(function.call.name().to_owned())
+                .or_default() += 1;
+            if let Some(object) = function.call.object() {
+                // Names come from outside; only those of real objects are worth counting.
+                if gateway.company().object(object).is_some() {
+                    let key = format!("{} {object}", function.call.name());
+                    *stats.calls_by_object.entry(key).or_default() += 1;
+                }
+            }
+            stats.functions
+        };
+        if let Some(hook) = &gateway.hook {
+            hook(number, handle);
+        }
+        if control.unique && gateway.completed().contains(&function.control_id) {
+            gateway.stats_mut().failures += 1;
+            return Err(GatewayError::new(
+                "XL03000011",
+                format!(
+                    "A function with the control id '{}' has already been processed; duplicate refused",
+                    function.control_id
+                ),
+            ));
+        }
+        let outcome = match self.plan.failure() {
+            Some((error, Work::NotDone)) => Err(error),
+            Some((error, _)) => self.call(xml, &function.call, alone).and(Err(error)),
+            None => self.call(xml, &function.call, alone),
+        };
+        if outcome.is_err() {
+            gateway.stats_mut().failures += 1;
+        } else if control.unique {
+            gateway.completed().insert(function.control_id.clone());
+        }
+        outcome
+    }
+
     fn call(&self, xml: &mut Xml, call: &Call, alone: bool) -> Outcome {
         match call {
             Call::GetApiSession(location) => self.open_session(xml, location, alone),
@@ -421,7 +517,8 @@ impl Context<'_> {
         xml.open("data");
         xml.open("api");
         xml.leaf("sessionid", &session);
-        xml.leaf("endpoint", &self.caller.url);
+        let endpoint = self.plan.endpoint().unwrap_or(&self.caller.url);
+        xml.leaf("endpoint", endpoint);
         xml.leaf("locationid", &id);
         xml.close("api");
         xml.close("data");

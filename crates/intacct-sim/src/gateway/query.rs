@@ -103,7 +103,7 @@ impl Context<'_> {
             shuffle: fastrand::u64(..),
         };
         let found = search.run(object);
-        let page = found.page(window.0, window.1);
+        let page = found.page(self.plan.shifted(window.0), window.1);
         push_head(xml, object.name(), found.total(), window.0, page.len());
         let before = xml.bytes.len();
         for (place, slot) in page.iter().enumerate() {

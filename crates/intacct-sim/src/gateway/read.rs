@@ -122,7 +122,9 @@ impl Context<'_> {
         let element = object.name().to_lowercase();
         let end = (cursor.at + cursor.page_size).min(cursor.slots.len());
         let mut page = Page::default();
-        for &slot in &cursor.slots[cursor.at..end] {
+        let from = self.plan.shifted(cursor.at).min(cursor.slots.len());
+        let to = (from + (end - cursor.at)).min(cursor.slots.len());
+        for &slot in &cursor.slots[from..to] {
             // What was deleted since the first page is not there any more.
             if object.is_live(slot) {
                 push_record(&mut page.bytes, object, slot, &element, &columns);

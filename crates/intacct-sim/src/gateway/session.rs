@@ -18,10 +18,14 @@ pub(crate) struct Caller {
 pub(crate) struct Sessions {
     open: HashMap<String, Session>,
     opened: u64,
+    /// Results that were kept, for their ids.
+    kept: u64,
 }
 
 #[derive(Debug)]
 struct Session {
+    /// Its number since the start, from 1.
+    number: u64,
     entity: Option<(u32, String)>,
     expires: i64,
     cursors: HashMap<String, Cursor>,
@@ -49,6 +53,7 @@ impl Sessions {
             .collect();
         let id = format!("{random}{}..", self.opened);
         let session = Session {
+            number: self.opened,
             entity,
             expires,
             cursors: HashMap::new(),
@@ -72,6 +77,18 @@ impl Sessions {
         })
     }
 
+    /// The number of a session, and the id of its entity: empty at top level.
+    pub(crate) fn describe(&self, id: &str) -> Option<(u64, String)> {
+        let session = self.open.get(id)?;
+        let entity = session.entity.as_ref().map(|(_, id)| id.clone());
+        Some((session.number, entity.unwrap_or_default()))
+    }
+
+    /// Ends one session.
+    pub(crate) fn expire(&mut self, id: &str) {
+        self.open.remove(id);
+    }
+
     /// Ends every session at once.
     pub(crate) fn expire_all(&mut self) -> usize {
         let ended = self.open.len();
@@ -80,9 +97,9 @@ impl Sessions {
     }
 
     pub(crate) fn keep_cursor(&mut self, session: Option<&str>, cursor: Cursor) -> String {
-        self.opened += 1;
+        self.kept += 1;
         // The id speaks of a server and a running number, as those of the gateway seem to.
-        let id = format!("7765623031{:08x}{:016x}", self.opened, fastrand::u64(..));
+        let id = format!("7765623031{:08x}{:016x}", self.kept, fastrand::u64(..));
         if let Some(session) = session.and_then(|id| self.open.get_mut(id)) {
             session.cursors.insert(id.clone(), cursor);
         }

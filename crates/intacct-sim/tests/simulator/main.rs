@@ -3,6 +3,7 @@
 
 mod books;
 mod envelope;
+mod faults;
 mod queries;
 mod reads;
 mod truth;

@@ -1,0 +1,16 @@
+//! Settings that come as a text: JSON or TOML.
+
+use crate::error::{Error, ErrorKind};
+
+/// Reads a text as JSON where it begins with `{`, as TOML otherwise; `what` names it in the error.
+pub(crate) fn read(text: &str, what: &str) -> Result<serde_json::Value, Error> {
+    let invalid = |format: &str, problem: String| {
+        let message = format!("the {what} is not {format}: {problem}");
+        Error::new(ErrorKind::Invalid, message)
+    };
+    if text.trim_start().starts_with('{') {
+        serde_json::from_str(text).map_err(|error| invalid("JSON", error.to_string()))
+    } else {
+        toml::from_str(text).map_err(|error| invalid("TOML", error.message().to_owned()))
+    }
+}

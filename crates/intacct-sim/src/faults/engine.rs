@@ -1,0 +1,354 @@
+//! Which rules fire for a request.
+
+use fastrand::Rng;
+use serde::Serialize;
+
+use super::edge;
+use super::fault::{Cut, Fault, Work};
+use super::reshape;
+use super::script::{By, FaultScript, Rule, When};
+use crate::gateway::{Answer, GatewayError};
+
+/// Firings that are kept for a report; a story that is longer is told by its beginning.
+const LONGEST_STORY: usize = 10_000;
+
+/// What a call asks for, as far as rules look at it.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Asked<'r> {
+    /// The name of the function; empty for a request that could not be read.
+    pub(crate) call: &'r str,
+    pub(crate) object: Option<String>,
+    pub(crate) user: String,
+    /// Id of the entity; empty at top level.
+    pub(crate) entity: String,
+    pub(crate) by: Option<By>,
+    pub(crate) session: u64,
+    /// From 1.
+    pub(crate) page: u64,
+    pub(crate) offset: u64,
+    pub(crate) page_size: u64,
+    /// Seconds; none where there is no window.
+    pub(crate) window: Option<i64>,
+    pub(crate) ordered_by: Vec<&'r str>,
+    pub(crate) selects: Vec<&'r str>,
+}
+
+/// A script at work.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    script: FaultScript,
+    states: Vec<State>,
+    requests: u64,
+    story: Vec<Fired>,
+}
+
+#[derive(Debug)]
+struct State {
+    draws: Rng,
+    matched: u64,
+    fired: u64,
+}
+
+/// How often a rule fired.
+#[derive(Clone, Debug, PartialEq, Serialize)]
+#[non_exhaustive]
+pub struct RuleReport {
+    /// The rule.
+    #[serde(flatten)]
+    pub rule: Rule,
+    /// Calls for which its conditions held.
+    pub matched: u64,
+    /// Calls for which it fired.
+    pub fired: u64,
+}
+
+/// One firing of a rule.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct Fired {
+    /// The number of the request since the script was set, from 1.
+    pub request: u64,
+    /// The rule's place in the script, from 1, and its name.
+    pub rule: String,
+    /// Function and object of the call, such as `query APBILL`.
+    pub call: String,
+}
+
+/// What happens to one request.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Plan {
+    /// Faults that concern the request or its answer as a whole.
+    whole: Vec<Fault>,
+    /// Faults by function, in the order of the request.
+    functions: Vec<FunctionPlan>,
+}
+
+/// What happens to one function.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct FunctionPlan(Vec<Fault>);
+
+impl Faults {
+    pub(crate) fn new(script: FaultScript) -> Self {
+        let states = (0..script.rules.len() as u64)
+            .map(|place| State {
+                // Each rule draws for itself, so that a rule more does not change the others.
+                draws: Rng::with_seed(script.seed ^ place.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
+                matched: 0,
+                fired: 0,
+            })
+            .collect();
+        Self {
+            script,
+            states,
+            requests: 0,
+            story: Vec::new(),
+        }
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.script.rules.is_empty()
+    }
+
+    pub(crate) fn seed(&self) -> u64 {
+        self.script.seed
+    }
+
+    pub(crate) fn report(&self) -> Vec<RuleReport> {
+        let rules = self.script.rules.iter().zip(&self.states);
+        rules
+            .map(|(rule, state)| RuleReport {
+                rule: rule.clone(),
+                matched: state.matched,
+                fired: state.fired,
+            })
+            .collect()
+    }
+
+    pub(crate) fn story(&self) -> Vec<Fired> {
+        self.story.clone()
+    }
+
+    /// Decides what happens to a request of these functions at an instant of the company's clock.
+    pub(crate) fn plan(&mut self, asked: &[Asked<'_>], now: i64) -> Plan {
+        self.requests += 1;
+        let mut plan = Plan {
+            whole: Vec::new(),
+            functions: vec![FunctionPlan::default(); asked.len()],
+        };
+        for (place, (rule, state)) in self.script.rules.iter().zip(&mut self.states).enumerate() {
+            for (asked, function) in asked.iter().zip(&mut plan.functions) {
+                if !concerns(&rule.fault, asked) || !fits(&rule.when, asked, now) {
+                    continue;
+                }
+                state.matched += 1;
+                if !state.fires(&rule.when) {
+                    continue;
+                }
+                state.fired += 1;
+                if self.story.len() < LONGEST_STORY {
+                    self.story.push(Fired {
+                        request: self.requests,
+                        rule: rule.title(place),
+                        call: match &asked.object {
+                            Some(object) => format!("{} {object}", asked.call),
+                            None => asked.call.to_owned(),
+                        },
+                    });
+                }
+                if is_of_function(&rule.fault) {
+                    function.0.push(rule.fault.clone());
+                } else {
+                    plan.whole.push(rule.fault.clone());
+                }
+            }
+            if plan.whole.iter().any(edge::replaces) {
+                break;
+            }
+        }
+        plan
+    }
+}
+
+impl State {
+    /// Whether the rule fires for the call that has just been counted.
+    fn fires(&mut self, when: &When) -> bool {
+        // Drawn for every matched call, so that what was drawn for the n-th depends on n alone.
+        let lucky = when
+            .probability
+            .is_none_or(|probability| self.draws.f64() < probability);
+        let Some(number) = self.matched.checked_sub(when.after).filter(|at| *at > 0) else {
+            return false;
+        };
+        lucky
+            && (when.nth.is_empty() || when.nth.contains(&number))
+            && when.every.is_none_or(|every| number.is_multiple_of(every))
+            && when.times.is_none_or(|times| self.fired < times)
+    }
+}
+
+/// Whether a fault can befall such a call at all.
+fn concerns(fault: &Fault, asked: &Asked<'_>) -> bool {
+    match fault {
+        Fault::SessionExpired => asked.by == Some(By::Session),
+        Fault::LoginRefused => asked.by == Some(By::Login),
+        Fault::DeadCursor => asked.call == "readMore",
+        Fault::Endpoint(_) => asked.call == "getAPISession",
+        _ => true,
+    }
+}
+
+fn fits(when: &When, asked: &Asked<'_>, now: i64) -> bool {
+    let has = |list: &[&str], wanted: &Option<String>| {
+        wanted
+            .as_deref()
+            .is_none_or(|wanted| list.contains(&wanted))
+    };
+    let object = asked.object.as_deref();
+    (when.call.is_empty() || when.call.iter().any(|call| call == asked.call))
+        && (when.object.is_empty() || when.object.iter().any(|name| object == Some(name)))
+        && when
+            .entity
+            .as_ref()
+            .is_none_or(|entity| *entity == asked.entity)
+        && when.user.as_ref().is_none_or(|user| *user == asked.user)
+        && when.by.is_none_or(|by| asked.by == Some(by))
+        && when.session.is_none_or(|number| number == asked.session)
+        && when.page.is_none_or(|page| page == asked.page)
+        && when.offset_from.is_none_or(|least| asked.offset >= least)
+        && when
+            .page_size_over
+            .is_none_or(|most| asked.page_size > most)
+        && when.window_over.is_none_or(|most| {
+            asked.call == "query"
+                && asked
+                    .window
+                    .is_none_or(|window| window > i64::try_from(most).unwrap_or(i64::MAX))
+        })
+        && has(&asked.ordered_by, &when.ordered_by)
+        && has(&asked.selects, &when.selects)
+        && when.from.is_none_or(|from| now >= from.0)
+        && when.until.is_none_or(|until| now < until.0)
+        && when.weekly.is_none_or(|weekly| weekly.holds(now))
+}
+
+/// Whether a fault changes one result, and not the answer as a whole.
+fn is_of_function(fault: &Fault) -> bool {
+    match fault {
+        Fault::FunctionFailure(_)
+        | Fault::Offline
+        | Fault::TryAgainLater
+        | Fault::Processing
+        | Fault::DeadCursor
+        | Fault::Endpoint(_)
+        | Fault::ShiftRows(_)
+        | Fault::RepeatRows(_)
+        | Fault::Totals(_)
+        | Fault::Characters(_) => true,
+        Fault::Without(path) => reshape::is_of_result(path),
+        _ => false,
+    }
+}
+
+impl Plan {
+    /// The faults that change the company before the request is looked at.
+    pub(crate) fn company(&self) -> impl Iterator<Item = &Fault> {
+        self.whole.iter().filter(|fault| {
+            matches!(
+                fault,
+                Fault::Edit(_) | Fault::AdvanceClock(_) | Fault::ApplyRound(_)
+            )
+        })
+    }
+
+    /// Whether the request is not executed at all.
+    pub(crate) fn stops(&self) -> bool {
+        self.whole
+            .iter()
+            .any(|fault| edge::work(fault) == Some(Work::NotDone))
+    }
+
+    pub(crate) fn ends_session(&self) -> bool {
+        self.whole.contains(&Fault::SessionExpired)
+    }
+
+    /// The seconds that the session lives from now on, where they are set.
+    pub(crate) fn session_lifetime(&self) -> Option<i64> {
+        self.whole.iter().find_map(|fault| match fault {
+            Fault::SessionLifetime(seconds) => Some(i64::from(*seconds)),
+            _ => None,
+        })
+    }
+
+    /// The failure of the authentication, where there is one.
+    pub(crate) fn authentication(&self) -> Option<GatewayError> {
+        self.whole.iter().find_map(edge::authentication)
+    }
+
+    /// What happens to the function at this place of the request.
+    pub(crate) fn function(&self, place: usize) -> &FunctionPlan {
+        const NOTHING: &FunctionPlan = &FunctionPlan(Vec::new());
+        self.functions.get(place).unwrap_or(NOTHING)
+    }
+
+    /// Gives the answer its last form: replaced, spoiled, delayed, cut.
+    pub(crate) fn finish(&self, mut answer: Answer, now: i64) -> Answer {
+        for fault in &self.whole {
+            answer = edge::apply(fault, answer, now);
+        }
+        answer
+    }
+}
+
+impl FunctionPlan {
+    /// The failure of the function, and whether it runs nevertheless.
+    pub(crate) fn failure(&self) -> Option<(GatewayError, Work)> {
+        self.0.iter().find_map(edge::failure)
+    }
+
+    /// What stays of a failed function: its data, where the plan says so.
+    pub(crate) fn data_beside_failure(&self, written: &[u8]) -> Vec<u8> {
+        match self.failure() {
+            Some((_, Work::Done)) => written.to_vec(),
+            _ => Vec::new(),
+        }
+    }
+
+    /// The endpoint that a new session names, where it is not the gateway's.
+    pub(crate) fn endpoint(&self) -> Option<&str> {
+        self.0.iter().find_map(|fault| match fault {
+            Fault::Endpoint(url) => Some(url.as_str()),
+            _ => None,
+        })
+    }
+
+    /// Where a page begins that should begin at `offset`.
+    pub(crate) fn shifted(&self, offset: usize) -> usize {
+        self.0.iter().fold(offset, |offset, fault| match fault {
+            Fault::ShiftRows(by) => {
+                offset.saturating_add_signed(isize::try_from(*by).unwrap_or_default())
+            }
+            _ => offset,
+        })
+    }
+
+    /// Spoils a result that was written to `bytes` from `from` on.
+    pub(crate) fn reshape(&self, bytes: &mut Vec<u8>, from: usize) {
+        if self.0.is_empty() {
+            return;
+        }
+        let mut result = bytes.split_off(from);
+        for fault in &self.0 {
+            reshape::result(fault, &mut result);
+        }
+        bytes.append(&mut result);
+    }
+}
+
+impl From<Cut> for Work {
+    fn from(cut: Cut) -> Self {
+        match cut {
+            Cut::BeforeWork => Self::NotDone,
+            Cut::AfterWork | Cut::Amid => Self::Done,
+        }
+    }
+}

@@ -1,0 +1,19 @@
+//! What goes wrong on purpose: the script, which calls it meets, and what it does to answers.
+//!
+//! [`script`] reads a script, [`fault`] names what can go wrong, [`engine`] decides which rules
+//! fire for a request, [`edge`] answers in the place of the gateway, and [`reshape`] spoils what
+//! the gateway has answered. The gateway asks for a [`Plan`] once a request has been read.
+
+mod edge;
+mod engine;
+mod fault;
+mod reshape;
+mod script;
+
+pub(crate) use self::engine::{Asked, Faults, FunctionPlan, Plan};
+pub use self::engine::{Fired, RuleReport};
+pub use self::fault::{
+    Body, Characters, Cloudflare, ControlFailure, Cut, ErrorText, Errors, Fault, FunctionFailure,
+    Http, RetryAfterForm, ShownTimeout, Slow, Spoiler, Totals, Truncate, Work,
+};
+pub use self::script::{By, FaultScript, Instant, Rule, Weekly, When};
