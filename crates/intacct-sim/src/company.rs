@@ -193,6 +193,16 @@ impl fmt::Debug for Company {
     }
 }
 
+impl Default for Company {
+    /// A company without any objects.
+    fn default() -> Self {
+        Self {
+            objects: Objects::Generic(Vec::new()),
+            last_round: 0,
+        }
+    }
+}
+
 impl Company {
     /// The modelled company: a function of seed, scale and `start`, the instant at which its
     /// clock starts. All its records were last changed three hours or

@@ -32,6 +32,9 @@ struct Arguments {
     /// File with a fault script, in TOML or JSON: what goes wrong, in which calls, how often.
     #[arg(long, value_name = "FILE")]
     faults: Option<PathBuf>,
+    /// How many times a report answers that it is pending.
+    #[arg(long, default_value_t = 2)]
+    report_polls: u32,
     /// Write a line about each request to standard error.
     #[arg(long)]
     verbose: bool,
@@ -52,7 +55,8 @@ async fn main() -> anyhow::Result<()> {
     let mut builder = Simulator::builder()
         .seed(arguments.seed)
         .scale(arguments.scale)
-        .listen(arguments.listen);
+        .listen(arguments.listen)
+        .report_polls(arguments.report_polls);
     if arguments.allow_remote {
         builder = builder.allow_remote();
     }

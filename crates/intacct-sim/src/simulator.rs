@@ -17,7 +17,7 @@ use crate::company::{Changes, Company, Edit, START, Scale};
 use crate::delivery::{Connection, Connections};
 use crate::error::{Error, ErrorKind};
 use crate::faults::{FaultScript, Fired, RuleReport};
-use crate::gateway::{Gateway, Hook, Stats};
+use crate::gateway::{Gateway, Hook, Settings, Stats};
 use crate::object::quirk;
 use crate::server;
 
@@ -95,6 +95,7 @@ pub struct SimulatorBuilder {
     allow_remote: bool,
     start: OffsetDateTime,
     session: Duration,
+    report_polls: u32,
     credentials: Credentials,
     company: Option<Company>,
     hook: Option<Hook>,
@@ -116,6 +117,7 @@ impl Default for SimulatorBuilder {
             allow_remote: false,
             start: START,
             session: Duration::from_secs(2 * 60 * 60),
+            report_polls: 2,
             credentials: Credentials::default(),
             company: None,
             hook: None,
@@ -172,6 +174,13 @@ impl SimulatorBuilder {
     /// How long a session lives after its last use, in whole seconds; two hours by default.
     pub fn session_duration(mut self, duration: Duration) -> Self {
         self.session = duration;
+        self
+    }
+
+    /// How many times a report answers `PENDING` when it is asked for its records, 2 unless given.
+    /// A `waitTime` of n seconds in the call takes n off.
+    pub fn report_polls(mut self, polls: u32) -> Self {
+        self.report_polls = polls;
         self
     }
 
@@ -267,15 +276,15 @@ impl SimulatorBuilder {
                 })?,
         };
         let url = format!("http://{address}{}", server::GATEWAY_PATH);
-        let gateway = Arc::new(Gateway::new(
-            company,
-            Clock::starting_at(self.start.unix_timestamp()),
-            self.credentials,
-            i64::try_from(self.session.as_secs()).unwrap_or(i64::MAX / 4),
-            url,
-            self.hook,
-            self.faults,
-        ));
+        let settings = Settings {
+            credentials: self.credentials,
+            session_seconds: i64::try_from(self.session.as_secs()).unwrap_or(i64::MAX / 4),
+            report_polls: self.report_polls,
+            hook: self.hook,
+            faults: self.faults,
+        };
+        let clock = Clock::starting_at(self.start.unix_timestamp());
+        let gateway = Arc::new(Gateway::new(company, clock, url, settings));
         let company = CompanyHandle { gateway };
         let (stop, stopped) = oneshot::channel::<()>();
         let router = server::router(company.clone(), self.sleeper, self.log);
@@ -405,6 +414,7 @@ impl CompanyHandle {
     /// `Invalid` for a number outside 1 to 330; `Refused` for a round that is over: because it or
     /// a later one was applied, because the clock is past it, or because the company has no story.
     pub fn apply_round(&self, round: u32) -> Result<BTreeMap<String, Changes>, Error> {
+        let _writing = self.gateway.writing();
         let mut company = self.gateway.company_mut();
         let late = company
             .round_starts(round)
@@ -426,6 +436,7 @@ impl CompanyHandle {
     /// `NotFound` for an unknown object, record or field; `Invalid` for a text that the type of
     /// its field does not allow; `Refused` for what would leave the books inconsistent.
     pub fn edit(&self, edit: &Edit) -> Result<BTreeMap<String, Changes>, Error> {
+        let _writing = self.gateway.writing();
         self.gateway
             .company_mut()
             .edit(edit, self.gateway.clock.now())

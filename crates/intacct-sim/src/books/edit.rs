@@ -50,17 +50,21 @@ impl Books {
                 };
             }
             "APBILL" => {
+                only(edit, "WHENCREATED")?;
                 self.new_document(Side::Purchase, &mut random, date("WHENCREATED")?, at);
             }
             "ARINVOICE" => {
+                only(edit, "WHENCREATED")?;
                 self.new_document(Side::Sale, &mut random, date("WHENCREATED")?, at);
             }
             "APPYMT" => {
+                only(edit, "WHENPAID")?;
                 let date = date("WHENPAID")?;
                 self.pay_some(&mut random, date, at)
                     .ok_or_else(|| Error::refused("no bill is open that could be paid"))?;
             }
             "GLBATCH" => {
+                only(edit, "BATCH_DATE")?;
                 self.new_entry(&mut random, date("BATCH_DATE")?, at);
             }
             _ => return Err(cannot("create", edit)),
@@ -316,6 +320,17 @@ fn slot<T: Row>(table: &Table<T>, edit: &Edit) -> Result<u32, Error> {
         .copied()
         .filter(|&slot| u64::from(table.get(slot).head().id) == key)
         .ok_or_else(missing)
+}
+
+/// What is drawn cannot be given: of such a record the date alone is asked for.
+fn only(edit: &Edit, field: &str) -> Result<(), Error> {
+    match edit.fields.keys().find(|name| *name != field) {
+        None => Ok(()),
+        Some(name) => Err(Error::refused(format!(
+            "{name} cannot be given to a new record of {}: all but {field} is drawn",
+            edit.object
+        ))),
+    }
 }
 
 fn cents(field: &str, text: &str) -> Result<i64, Error> {

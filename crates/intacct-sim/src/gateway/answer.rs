@@ -1,5 +1,6 @@
 //! Writing the answer: envelope, errors, and records straight from the company to bytes.
 
+use super::format::{Format, Sheet};
 use crate::calendar;
 use crate::faults::ErrorText;
 use crate::object::{Object, quirk};
@@ -12,9 +13,32 @@ pub(crate) struct GatewayError {
     pub(crate) number: String,
     pub(crate) description: String,
     pub(crate) description2: String,
-    pub(crate) correction: String,
+    pub(crate) correction: &'static str,
     /// Errors of a fault script, which stand in the place of this one.
     pub(crate) scripted: Vec<ErrorText>,
+    /// What the texts speak of, by the names that additional information uses, such as `OBJECT`.
+    pub(crate) about: Box<About>,
+}
+
+/// What the texts of an error speak of: a name such as `OBJECT`, and what it stands for.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct About(Vec<(&'static str, String)>);
+
+/// Why a function failed, the cause first, and what it had done until then.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Failure {
+    pub(crate) errors: Vec<GatewayError>,
+    /// The `data` of what was done, already written.
+    pub(crate) data: Vec<u8>,
+}
+
+impl From<GatewayError> for Failure {
+    fn from(error: GatewayError) -> Self {
+        Self {
+            errors: vec![error],
+            data: Vec::new(),
+        }
+    }
 }
 
 impl GatewayError {
@@ -52,9 +76,15 @@ impl GatewayError {
             number: "DL02000001".to_owned(),
             description: "Error There was an error processing the request.".to_owned(),
             description2: description2.into(),
-            correction: "Check the request and send it again.".to_owned(),
+            correction: "Check the request and send it again.",
             ..Self::default()
         }
+    }
+
+    /// Says what the texts speak of.
+    pub(crate) fn about(mut self, name: &'static str, text: impl Into<String>) -> Self {
+        self.about.0.push((name, text.into()));
+        self
     }
 
     pub(crate) fn no_object(name: &str) -> Self {
@@ -62,6 +92,7 @@ impl GatewayError {
             "Query Failed",
             format!("Object definition {name} not found"),
         )
+        .about("OBJECT", name)
     }
 }
 
@@ -70,6 +101,8 @@ impl GatewayError {
 pub(crate) struct Xml {
     pub(crate) bytes: Vec<u8>,
     whitespace: bool,
+    /// What is answered in place of the envelope.
+    pub(crate) bare: Option<(Format, Vec<u8>)>,
 }
 
 impl Xml {
@@ -77,10 +110,20 @@ impl Xml {
         let mut xml = Self {
             bytes: Vec::with_capacity(1_024),
             whitespace,
+            bare: None,
         };
         xml.bytes
             .extend_from_slice(b"<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n");
         xml
+    }
+
+    /// A piece of a document, without declaration and line breaks.
+    pub(crate) fn fragment() -> Self {
+        Self {
+            bytes: Vec::new(),
+            whitespace: false,
+            bare: None,
+        }
     }
 
     pub(crate) fn open(&mut self, name: &str) {
@@ -141,9 +184,9 @@ impl Xml {
             self.leaf("errorno", &error.number);
             self.leaf("description", &error.description);
             self.leaf("description2", &error.description2);
-            self.leaf("correction", &error.correction);
+            self.leaf("correction", error.correction);
             if additional {
-                self.additional_info(&format!("SIM-{}", error.number), &error.description2);
+                self.additional_info(&format!("SIM-{}", error.number), &error.about.0);
             }
             self.close("error");
         }
@@ -170,12 +213,13 @@ impl Xml {
                 self.leaf(name, text);
             }
         }
-        let text = error.description2.as_deref().unwrap_or_default();
+        let text = error.description2.clone().unwrap_or_default();
+        let about = [("TEXT", text)];
         match &error.additional_id {
-            Some(id) => self.additional_info(id, text),
+            Some(id) => self.additional_info(id, &about),
             None if additional => {
                 let number = error.number.as_deref().unwrap_or_default();
-                self.additional_info(&format!("SIM-{number}"), text);
+                self.additional_info(&format!("SIM-{number}"), &about);
             }
             None => {}
         }
@@ -184,24 +228,45 @@ impl Xml {
 
     /// `additionalinfo` as the vendor shows it (developer.intacct.com, Web services requests): it
     /// holds elements of the same names as the error around it.
-    fn additional_info(&mut self, id: &str, text: &str) {
+    fn additional_info(&mut self, id: &str, about: &[(&'static str, String)]) {
+        let named = |wanted: &str| {
+            let known = about.iter().find(|(name, _)| *name == wanted);
+            known.map_or("", |(_, text)| text)
+        };
         self.open("additionalinfo");
         self.leaf("errorid", id);
         self.leaf("category", "GENERAL");
-        let target = ["domain", "requestinfo", "object", "field", "businessinfo"];
-        self.start("target", &target.map(|name| (name, "")));
+        let target = [
+            ("domain", "SIM"),
+            ("requestinfo", ""),
+            ("object", named("OBJECT")),
+            ("field", named("FIELD")),
+            ("businessinfo", ""),
+        ];
+        self.start("target", &target);
         self.raw("/>");
-        for name in ["description", "cdescription", "correction"] {
-            self.open(name);
-            self.leaf("messageid", &format!("SIM.{}", name.to_uppercase()));
-            self.leaf("target", "");
-            self.open("placeholders");
-            self.start("placeholder", &[("name", "TEXT"), ("value", text)]);
+        self.line();
+        for part in ["description", "cdescription", "correction"] {
+            self.open(part);
+            self.leaf("messageid", &format!("SIM.{}", part.to_uppercase()));
+            self.start("target", &target);
             self.raw("/>");
+            self.line();
+            self.open("placeholders");
+            for (name, text) in about {
+                self.start("placeholder", &[("name", name), ("value", text)]);
+                self.raw("/>");
+                self.line();
+            }
             self.close("placeholders");
-            self.close(name);
+            self.close(part);
         }
         self.close("additionalinfo");
+    }
+
+    /// Answers records in place of the envelope.
+    pub(crate) fn answer_bare(&mut self, sheet: Sheet) {
+        self.bare = Some(sheet.finish());
     }
 
     /// Session times as they appear in every authentication block.
@@ -213,6 +278,7 @@ impl Xml {
 
 /// A field of every record of an answer, with its tags ready.
 pub(crate) struct Column<'a> {
+    pub(crate) name: String,
     pub(crate) path: Path<'a>,
     place: usize,
     open: Vec<u8>,
@@ -223,6 +289,7 @@ pub(crate) struct Column<'a> {
 impl<'a> Column<'a> {
     pub(crate) fn new(name: &str, path: Path<'a>) -> Self {
         Self {
+            name: name.to_owned(),
             place: path.place(),
             path,
             open: format!("<{name}>").into_bytes(),
@@ -230,6 +297,18 @@ impl<'a> Column<'a> {
             empty: format!("<{name}/>").into_bytes(),
         }
     }
+}
+
+/// The text of a field, not escaped, empty for null.
+pub(crate) fn text_of<'a>(
+    column: &Column<'a>,
+    object: &(dyn Object<'a> + 'a),
+    slot: u32,
+) -> Vec<u8> {
+    let mut text = Vec::new();
+    let value = column.path.value(object, slot);
+    value.push(&mut text, quirk(object.key(slot), column.place));
+    text
 }
 
 /// Writes the fields of a record.

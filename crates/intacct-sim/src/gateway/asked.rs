@@ -1,7 +1,7 @@
 //! What a request asks for, for the rules of a fault script.
 
 use super::Gateway;
-use super::call::{Call, Filter, Query, Selected};
+use super::call::{Call, Filter, More, Query, Selected};
 use super::request::{Authentication, Operation, Request};
 use crate::calendar;
 use crate::faults::{Asked, By};
@@ -64,11 +64,18 @@ impl Gateway {
                 asked.page_size = u64::try_from(query.page_size).unwrap_or_default();
                 asked.selects = query.fields.split(',').map(str::trim).collect();
             }
-            Call::ReadMore(id) => {
+            Call::ReadMore(more) => {
                 let Authentication::Session(session) = &operation.authentication else {
                     return;
                 };
-                if let Some(cursor) = self.sessions().cursor(Some(session), id) {
+                let sessions = self.sessions();
+                let id = match more {
+                    More::Result(id) => Some(id.clone()),
+                    More::Latest(subject) => sessions.latest_cursor(Some(session), subject),
+                    More::Report(_) => None,
+                };
+                let cursor = id.and_then(|id| sessions.cursor(Some(session), &id));
+                if let Some(cursor) = cursor {
                     asked.object = Some(cursor.object);
                     asked.offset = cursor.at as u64;
                     asked.page_size = cursor.page_size as u64;

@@ -1,8 +1,13 @@
 //! What the gateway says about itself: `lookup`, `inspect`, dimensions, a user's formats.
 
 use super::answer::{GatewayError, Xml};
-use super::{Context, Outcome};
+use super::read::{named, numbered};
+use super::{Context, Outcome, usage};
+use crate::books::CURRENCIES;
+use crate::calendar;
+use crate::company::Company;
 use crate::object::{DataType, FieldInfo, Object};
+use crate::value::Comparable;
 
 /// The dimensions of the company: object, label, and whether the ledger carries them.
 const DIMENSIONS: [(&str, &str, bool); 8] = [
@@ -18,7 +23,7 @@ const DIMENSIONS: [(&str, &str, bool); 8] = [
 
 impl Context<'_> {
     pub(super) fn lookup(&self, xml: &mut Xml, name: &str) -> Outcome {
-        let company = self.gateway.company();
+        let company = self.company_of(name);
         let object = company
             .object(name)
             .ok_or_else(|| GatewayError::no_object(name))?;
@@ -47,9 +52,15 @@ impl Context<'_> {
     }
 
     pub(super) fn inspect(&self, xml: &mut Xml, name: &str, detail: bool) -> Outcome {
-        let company = self.gateway.company();
+        let company = self.company_of(name);
         if name == "*" {
             open_list(xml, "All", 1);
+            for (name, label) in usage::OBJECTS {
+                xml.start("type", &[("typename", name)]);
+                xml.raw(">");
+                xml.raw(label);
+                xml.close("type");
+            }
             for name in company.names() {
                 let Some(object) = company.object(name) else {
                     continue;
@@ -105,21 +116,7 @@ impl Context<'_> {
 
     pub(super) fn user_formatting(&self, xml: &mut Xml, user: &str) -> Outcome {
         let company = self.gateway.company();
-        // A company of any objects has one user: the one who calls.
-        let number = match company.books() {
-            None if user == self.gateway.credentials.user => Some(1),
-            None => None,
-            Some(books) => books
-                .users
-                .all()
-                .map(|(_, known)| known)
-                .find(|known| known.login == user || known.head.id.to_string() == user)
-                .map(|known| known.head.id),
-        };
-        let Some(number) = number else {
-            let text = format!("There is no user '{user}'");
-            return Err(GatewayError::new("Read Failed", text));
-        };
+        let number = self.user_number(&company, user)?;
         xml.open("data");
         xml.open("userformatting");
         xml.leaf("recordno", &number.to_string());
@@ -132,6 +129,147 @@ impl Context<'_> {
         Ok(())
     }
 }
+
+impl Context<'_> {
+    /// The record number of a user who is named by it or by the login.
+    fn user_number(&self, company: &Company, user: &str) -> Result<u32, GatewayError> {
+        // A company of any objects has one user: the one who calls.
+        let number = match company.books() {
+            None if user == self.gateway.credentials.user => Some(1),
+            None => None,
+            Some(books) => books
+                .users
+                .all()
+                .map(|(_, known)| known)
+                .find(|known| known.login == user || known.head.id.to_string() == user)
+                .map(|known| known.head.id),
+        };
+        number.ok_or_else(|| GatewayError::new("Read Failed", format!("There is no user '{user}'")))
+    }
+
+    /// `readEntityDetails`: the entities that the caller is in; all of them at top level.
+    pub(super) fn entity_details(&self, xml: &mut Xml) -> Outcome {
+        let company = self.gateway.company();
+        xml.open("data");
+        for (_, entity) in company
+            .books()
+            .iter()
+            .flat_map(|books| books.entities.all())
+        {
+            let here = self.caller.entity.as_ref();
+            if here.is_some_and(|(key, _)| *key != entity.head.id) {
+                continue;
+            }
+            xml.open("entity");
+            xml.leaf("id", &entity.code);
+            xml.leaf("name", &entity.name);
+            xml.leaf("recordno", &entity.head.id.to_string());
+            xml.leaf("currency", CURRENCIES[usize::from(entity.currency)]);
+            xml.leaf("firstfiscalmonth", "January");
+            xml.leaf("firstfiscaltaxmonth", "");
+            xml.leaf("weekstart", "Sunday");
+            xml.close("entity");
+        }
+        xml.close("data");
+        Ok(())
+    }
+
+    /// `getUserPermissions`: the applications to which the company has subscribed, with what the
+    /// user may do there.
+    pub(super) fn user_permissions(&self, xml: &mut Xml, user: &str) -> Outcome {
+        let company = self.gateway.company();
+        self.user_number(&company, user)?;
+        xml.open("data");
+        xml.open("permissions");
+        for (application, policies) in APPLICATIONS {
+            xml.open("appSubscription");
+            xml.leaf("applicationName", application);
+            xml.open("policies");
+            for policy in policies {
+                xml.open("policy");
+                xml.leaf("policyName", policy);
+                xml.leaf("rights", "List|View|Add|Edit|Delete");
+                xml.close("policy");
+            }
+            xml.close("policies");
+            xml.close("appSubscription");
+        }
+        xml.close("permissions");
+        xml.close("data");
+        Ok(())
+    }
+
+    /// `getAuditTrail`: what happened to one record, its end too.
+    pub(super) fn audit_trail(&self, xml: &mut Xml, name: &str, key: &str) -> Outcome {
+        let company = self.gateway.company();
+        let object = company
+            .object(name)
+            .ok_or_else(|| GatewayError::no_object(name))?;
+        let object = &*object;
+        xml.open("data");
+        xml.open("auditTrail");
+        let mut push = |instant: i64, mode: &str| {
+            xml.open("auditTrailDetail");
+            xml.leaf("objectType", &name.to_lowercase());
+            xml.leaf("objectKey", key);
+            xml.leaf("accessTime", &calendar::iso(instant));
+            xml.leaf("accessMode", mode);
+            xml.leaf("userId", &self.gateway.credentials.user);
+            xml.leaf("source", "system");
+            xml.close("auditTrailDetail");
+        };
+        let slot = named(object, key).or_else(|| numbered(object, key));
+        if let Some(slot) = slot {
+            let instant_of = |field| {
+                let value = object.find(field).map(|field| object.value(slot, field));
+                value.and_then(|value| match value.comparable() {
+                    Comparable::Instant(instant) => Some(instant),
+                    _ => None,
+                })
+            };
+            let created = instant_of("AUWHENCREATED").or_else(|| instant_of("WHENCREATED"));
+            created.into_iter().for_each(|at| push(at, "C"));
+            let modified = object.modified(slot).filter(|at| Some(*at) != created);
+            modified.into_iter().for_each(|at| push(at, "M"));
+        }
+        let audit = company.books().map(|books| &books.audit);
+        for (_, row) in audit.iter().flat_map(|audit| audit.all()) {
+            if row.object == name.to_lowercase() && row.key == key {
+                push(i64::from(row.head.created), "D");
+            }
+        }
+        xml.close("auditTrail");
+        xml.close("data");
+        Ok(())
+    }
+}
+
+/// The applications of the company, each with the names of its policies.
+const APPLICATIONS: [(&str, &[&str]); 5] = [
+    (
+        "Company",
+        &[
+            "Departments",
+            "Locations",
+            "Entities",
+            "Employees",
+            "Classes",
+            "Users",
+        ],
+    ),
+    (
+        "General Ledger",
+        &[
+            "Accounts",
+            "Journals",
+            "Journal Entries",
+            "Reporting Periods",
+        ],
+    ),
+    ("Accounts Payable", &["Vendors", "Bills", "Payments"]),
+    ("Accounts Receivable", &["Customers", "Invoices"]),
+    ("Platform Services", &["Custom Reports", "Audit Trail"]),
+];
 
 fn open_list(xml: &mut Xml, list: &str, count: usize) {
     xml.start("data", &[("listtype", list), ("count", &count.to_string())]);

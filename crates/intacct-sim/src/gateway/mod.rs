@@ -9,27 +9,39 @@ mod answer;
 mod asked;
 mod call;
 mod delivery;
+mod format;
+mod legacy;
 mod metadata;
+mod operation;
 mod query;
 mod read;
+mod report;
 mod request;
 mod session;
 mod sql;
+mod usage;
+mod write;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub(crate) use self::answer::GatewayError;
-use self::answer::Xml;
+use self::answer::{Failure, Xml};
 use self::call::{Call, LocationArgument};
 pub(crate) use self::delivery::{Answer, Delivery};
-use self::request::{Authentication, Control, Function, Operation, Request};
+use self::format::Format;
+use self::report::Reports;
+use self::request::{Authentication, Control, Request};
 use self::session::{Caller, Sessions};
+use self::usage::{CompanyRef, Usage};
 use crate::clock::Clock;
 use crate::company::Company;
-use crate::faults::{Fault, FaultScript, Faults, Fired, FunctionPlan, Plan, RuleReport, Work};
+use crate::faults::{Fault, FaultScript, Faults, Fired, FunctionPlan, Plan, RuleReport};
 use crate::simulator::{CompanyHandle, Credentials};
+
+/// The one policy of asynchronous requests that the gateway knows.
+const POLICY: &str = "sim-policy";
 
 /// What runs before the n-th function is answered, counted from 1.
 pub(crate) type Hook = Arc<dyn Fn(u64, &CompanyHandle) + Send + Sync>;
@@ -40,13 +52,28 @@ pub(crate) struct Gateway {
     pub(crate) clock: Clock,
     pub(crate) credentials: Credentials,
     pub(crate) session_seconds: i64,
+    /// Polls of a report that are answered by `PENDING`.
+    pub(crate) report_polls: u32,
     pub(crate) url: String,
     pub(crate) hook: Option<Hook>,
+    /// Held while the company changes, and throughout a transaction that changes it.
+    writing: Mutex<()>,
     sessions: Mutex<Sessions>,
+    reports: Mutex<Reports>,
+    usage: Mutex<Usage>,
     /// Function control ids that were completed under `uniqueid`.
     completed: Mutex<HashSet<String>>,
     stats: Mutex<Stats>,
     faults: Mutex<Faults>,
+}
+
+/// What of a gateway can be chosen.
+pub(crate) struct Settings {
+    pub(crate) credentials: Credentials,
+    pub(crate) session_seconds: i64,
+    pub(crate) report_polls: u32,
+    pub(crate) hook: Option<Hook>,
+    pub(crate) faults: FaultScript,
 }
 
 impl fmt::Debug for Gateway {
@@ -81,32 +108,30 @@ struct Context<'g> {
     gateway: &'g Gateway,
     caller: &'g Caller,
     plan: &'g FunctionPlan,
+    /// Whether the function is the only one of its request.
+    alone: bool,
 }
 
 /// What a function has to say: its `data`, already written, or why not.
-type Outcome = Result<(), GatewayError>;
+type Outcome = Result<(), Failure>;
 
 impl Gateway {
-    pub(crate) fn new(
-        company: Company,
-        clock: Clock,
-        credentials: Credentials,
-        session_seconds: i64,
-        url: String,
-        hook: Option<Hook>,
-        faults: FaultScript,
-    ) -> Self {
+    pub(crate) fn new(company: Company, clock: Clock, url: String, settings: Settings) -> Self {
         Self {
             company: RwLock::new(company),
             clock,
-            credentials,
-            session_seconds,
+            credentials: settings.credentials,
+            session_seconds: settings.session_seconds,
+            report_polls: settings.report_polls,
             url,
-            hook,
+            hook: settings.hook,
+            writing: Mutex::default(),
             sessions: Mutex::default(),
+            reports: Mutex::default(),
+            usage: Mutex::default(),
             completed: Mutex::default(),
             stats: Mutex::default(),
-            faults: Mutex::new(Faults::new(faults)),
+            faults: Mutex::new(Faults::new(settings.faults)),
         }
     }
 
@@ -116,6 +141,19 @@ impl Gateway {
 
     pub(crate) fn company_mut(&self) -> RwLockWriteGuard<'_, Company> {
         self.company.write().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whoever changes the company holds this meanwhile.
+    pub(crate) fn writing(&self) -> MutexGuard<'_, ()> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn reports(&self) -> MutexGuard<'_, Reports> {
+        self.reports.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn usage(&self) -> MutexGuard<'_, Usage> {
+        self.usage.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn sessions(&self) -> MutexGuard<'_, Sessions> {
@@ -167,8 +205,10 @@ impl Gateway {
                     plan: &plan,
                     url,
                     handle,
+                    place: 0,
+                    alone: false,
                 };
-                Answer::xml(200, self.perform(request, &exchange))
+                self.perform(request, &exchange)
             }
             Err(refusal) => Answer::xml(200, refusal.clone()),
         };
@@ -206,109 +246,57 @@ impl Gateway {
             let problem = "Incorrect Intacct XML Partner ID or password.".to_owned();
             return Err(refuse(Some(&control), "XL03000006", vec![problem]));
         }
+        if control
+            .policy
+            .as_deref()
+            .is_some_and(|policy| policy != POLICY)
+        {
+            let problem = "The policy is not a valid transport policy.".to_owned();
+            return Err(refuse(Some(&control), "XL03000006", vec![problem]));
+        }
         request::operations(&document, control.clone())
             .map_err(|problems| refuse(Some(&control), "XL03000003", problems.0))
     }
 
-    fn perform(&self, request: &Request, exchange: &Exchange<'_>) -> Vec<u8> {
+    fn perform(&self, request: &Request, exchange: &Exchange<'_>) -> Answer {
         let mut xml = Xml::new(request.control.whitespace);
         xml.open("response");
-        push_control(&mut xml, "success", Some(&request.control));
+        if request.control.policy.is_some() {
+            // What comes of an asynchronous request goes to the address of its policy, of which
+            // this gateway has none.
+            self.operations(&mut Xml::fragment(), request, exchange);
+            xml.open("acknowledgement");
+            xml.leaf("status", "success");
+            xml.close("acknowledgement");
+            push_control(&mut xml, "success", Some(&request.control));
+        } else {
+            push_control(&mut xml, "success", Some(&request.control));
+            self.operations(&mut xml, request, exchange);
+        }
+        xml.close("response");
+        match xml.bare {
+            None => Answer::xml(200, xml.bytes),
+            Some((format, body)) => Answer {
+                content_type: format.content_type().to_owned(),
+                ..Answer::xml(200, body)
+            },
+        }
+    }
+
+    fn operations(&self, xml: &mut Xml, request: &Request, exchange: &Exchange<'_>) {
+        let functions = request.operations.iter().map(|one| one.functions.len());
+        let alone = functions.sum::<usize>() == 1;
         let mut place = 0;
         for operation in &request.operations {
             xml.open("operation");
-            self.operation(&mut xml, &request.control, operation, place, exchange);
+            let exchange = Exchange {
+                place,
+                alone,
+                ..*exchange
+            };
+            self.operation(xml, &request.control, operation, &exchange);
             xml.close("operation");
             place += operation.functions.len();
-        }
-        xml.close("response");
-        xml.bytes
-    }
-
-    fn operation(
-        &self,
-        xml: &mut Xml,
-        control: &Control,
-        operation: &Operation,
-        place: usize,
-        exchange: &Exchange<'_>,
-    ) {
-        let now = self.clock.now();
-        let caller = match self.authenticate(&operation.authentication, exchange, now) {
-            Ok(caller) => caller,
-            Err(refusal) => {
-                xml.open("authentication");
-                xml.leaf("status", "failure");
-                xml.leaf("userid", &refusal.user);
-                xml.leaf("companyid", &refusal.company);
-                xml.leaf("locationid", "");
-                xml.close("authentication");
-                xml.errors(&[*refusal.error], control.additional_info);
-                return;
-            }
-        };
-        xml.open("authentication");
-        xml.leaf("status", "success");
-        xml.leaf("userid", &self.credentials.user);
-        xml.leaf("companyid", &self.credentials.company);
-        xml.leaf(
-            "locationid",
-            caller.entity.as_ref().map_or("", |(_, id)| id),
-        );
-        xml.session_times(now, caller.timeout);
-        xml.close("authentication");
-        let alone = operation.functions.len() == 1;
-        let before_results = xml.bytes.len();
-        let mut failure = None;
-        for (at, function) in operation.functions.iter().enumerate() {
-            // Data are written straight behind a success, which a failure takes back: copying
-            // megabytes of records costs more than writing a few lines twice.
-            let before = xml.bytes.len();
-            let plan = exchange.plan.function(place + at);
-            open_result(xml, "success", function);
-            let behind_head = xml.bytes.len();
-            let context = Context {
-                gateway: self,
-                caller: &caller,
-                plan,
-            };
-            let outcome = context.function(xml, control, function, alone, exchange.handle);
-            if let Err(error) = outcome {
-                if operation.transaction {
-                    xml.bytes.truncate(before);
-                    failure = Some((at, error));
-                    break;
-                }
-                let data = plan.data_beside_failure(&xml.bytes[behind_head..]);
-                xml.bytes.truncate(before);
-                open_result(xml, "failure", function);
-                xml.bytes.extend_from_slice(&data);
-                xml.errors(&[error], control.additional_info);
-            }
-            xml.close("result");
-            plan.reshape(&mut xml.bytes, before);
-        }
-        let Some((failed, error)) = failure else {
-            return;
-        };
-        // All are rolled back, those too that were never run.
-        xml.bytes.truncate(before_results);
-        let rolled_back = GatewayError::new(
-            "XL03000009",
-            "The entire transaction in this operation has been rolled back due to an error.",
-        );
-        for (place, function) in operation.functions.iter().enumerate() {
-            if place == failed {
-                open_result(xml, "failure", function);
-                xml.errors(
-                    &[error.clone(), rolled_back.clone()],
-                    control.additional_info,
-                );
-            } else {
-                open_result(xml, "aborted", function);
-                xml.errors(std::slice::from_ref(&rolled_back), control.additional_info);
-            }
-            xml.close("result");
         }
     }
 
@@ -397,6 +385,10 @@ struct Exchange<'e> {
     plan: &'e Plan,
     url: &'e str,
     handle: &'e CompanyHandle,
+    /// Functions of the request that come before those of the operation at hand.
+    place: usize,
+    /// Whether the request has one function only.
+    alone: bool,
 }
 
 /// Changes the company as a fault says; what the company refuses does not happen.
@@ -427,79 +419,57 @@ fn refuse(control: Option<&Control>, number: &str, problems: Vec<String>) -> Vec
 }
 
 impl Context<'_> {
-    fn function(
-        &self,
-        xml: &mut Xml,
-        control: &Control,
-        function: &Function,
-        alone: bool,
-        handle: &CompanyHandle,
-    ) -> Outcome {
-        let gateway = self.gateway;
-        let number = {
-            let mut stats = gateway.stats_mut();
-            stats.functions += 1;
-            *stats
-                .calls
-                .entry(function.call.name().to_owned())
-                .or_default() += 1;
-            if let Some(object) = function.call.object() {
-                // Names come from outside; only those of real objects are worth counting.
-                if gateway.company().object(object).is_some() {
-                    let key = format!("{} {object}", function.call.name());
-                    *stats.calls_by_object.entry(key).or_default() += 1;
-                }
-            }
-            stats.functions
-        };
-        if let Some(hook) = &gateway.hook {
-            hook(number, handle);
-        }
-        if control.unique && gateway.completed().contains(&function.control_id) {
-            gateway.stats_mut().failures += 1;
-            return Err(GatewayError::new(
-                "XL03000011",
-                format!(
-                    "A function with the control id '{}' has already been processed; duplicate refused",
-                    function.control_id
-                ),
-            ));
-        }
-        let outcome = match self.plan.failure() {
-            Some((error, Work::NotDone)) => Err(error),
-            Some((error, _)) => self.call(xml, &function.call, alone).and(Err(error)),
-            None => self.call(xml, &function.call, alone),
-        };
-        if outcome.is_err() {
-            gateway.stats_mut().failures += 1;
-        } else if control.unique {
-            gateway.completed().insert(function.control_id.clone());
-        }
-        outcome
-    }
-
-    fn call(&self, xml: &mut Xml, call: &Call, alone: bool) -> Outcome {
+    fn call(&self, xml: &mut Xml, call: &Call) -> Outcome {
         match call {
-            Call::GetApiSession(location) => self.open_session(xml, location, alone),
+            Call::GetApiSession(location) => self.open_session(xml, location),
             Call::Query(query) => self.query(xml, query),
             Call::ReadByQuery(query) => self.read_by_query(xml, query),
-            Call::ReadMore(id) => self.read_more(xml, id),
-            Call::Read {
-                object,
-                keys,
-                fields,
-                by_name,
-            } => self.read(xml, object, keys, fields, *by_name),
+            Call::ReadMore(more) => self.read_more(xml, more),
+            Call::Read(read) => self.read(xml, read),
+            Call::ReadRelated { read, relation } => self.read_related(xml, read, relation),
+            Call::ReadView {
+                view,
+                page_size,
+                format,
+            } => self.read_view(xml, view, *page_size, *format),
+            Call::ReadReport(report) => self.read_report(xml, report),
             Call::Lookup(object) => self.lookup(xml, object),
             Call::Inspect { object, detail } => self.inspect(xml, object, *detail),
             Call::ReadUserFormatting(user) => self.user_formatting(xml, user),
+            Call::ReadEntityDetails => self.entity_details(xml),
+            Call::GetUserPermissions(user) => self.user_permissions(xml, user),
             Call::GetDimensions => self.dimensions(xml),
+            Call::GetAuditTrail { object, key } => self.audit_trail(xml, object, key),
+            Call::GetList(list) => self.get_list(xml, list),
+            Call::Create(drafts) => self.create(xml, drafts),
+            Call::Update(drafts) => self.update(xml, drafts),
+            Call::Delete { object, keys } => self.delete(object, keys),
         }
     }
 
-    fn open_session(&self, xml: &mut Xml, location: &LocationArgument, alone: bool) -> Outcome {
-        let refused = |text: &str| Err(GatewayError::new("Get API Session Failed", text));
-        if !alone {
+    /// The company that has this object: the usage of the gateway is none of the company's own.
+    fn company_of(&self, object: &str) -> CompanyRef<'_> {
+        if usage::is_usage(object) {
+            CompanyRef::Usage(Box::new(self.gateway.usage().company(self.gateway)))
+        } else {
+            CompanyRef::Own(self.gateway.company())
+        }
+    }
+
+    /// Records without an envelope leave no room for a second result.
+    fn check_format(&self, format: Format) -> Result<(), GatewayError> {
+        if format == Format::Xml || self.alone {
+            return Ok(());
+        }
+        Err(GatewayError::new(
+            "Query Failed",
+            "A function that returns json or csv must be the only one of its request",
+        ))
+    }
+
+    fn open_session(&self, xml: &mut Xml, location: &LocationArgument) -> Outcome {
+        let refused = |text: &str| Err(GatewayError::new("Get API Session Failed", text).into());
+        if !self.alone {
             return refused("getAPISession must be the only function of its request");
         }
         let entity = match location {
@@ -536,13 +506,6 @@ fn entity(company: &Company, id: &str) -> Option<(u32, String)> {
     let mut entities = books.entities.all().map(|(_, entity)| entity);
     let entity = entities.find(|entity| entity.code == id)?;
     Some((entity.head.id, entity.code.clone()))
-}
-
-fn open_result(xml: &mut Xml, status: &str, function: &Function) {
-    xml.open("result");
-    xml.leaf("status", status);
-    xml.leaf("function", function.call.name());
-    xml.leaf("controlid", &function.control_id);
 }
 
 fn push_control(xml: &mut Xml, status: &str, control: Option<&Control>) {

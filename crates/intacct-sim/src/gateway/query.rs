@@ -4,6 +4,7 @@ use std::collections::HashMap;
 
 use super::answer::{Column, GatewayError, Xml, escape, push_fields};
 use super::call::{Aggregate, Filter, Query, Selected};
+use super::format::{Format, Sheet};
 use super::{Context, Outcome};
 use crate::company::Company;
 use crate::decimal::Decimal;
@@ -18,28 +19,18 @@ const SAMPLE: usize = 16;
 
 impl Context<'_> {
     pub(super) fn query(&self, xml: &mut Xml, query: &Query) -> Outcome {
-        let company = self.gateway.company();
+        let company = self.company_of(&query.object);
         let object = company
             .object(&query.object)
             .ok_or_else(|| GatewayError::no_object(&query.object))?;
         let object = &*object;
-        if query.format != "xml" {
-            return Err(GatewayError::new(
-                "Query Failed",
-                format!(
-                    "This gateway answers in xml only, not in '{}'",
-                    query.format
-                ),
-            ));
-        }
+        self.check_format(query.format)?;
         if !(1..=LARGEST_PAGE).contains(&query.page_size) || query.offset < 0 {
-            return Err(GatewayError::new(
-                "Query Failed",
-                format!(
-                    "pagesize must be 1 to {LARGEST_PAGE} and offset 0 or more, not {} and {}",
-                    query.page_size, query.offset
-                ),
-            ));
+            let text = format!(
+                "pagesize must be 1 to {LARGEST_PAGE} and offset 0 or more, not {} and {}",
+                query.page_size, query.offset
+            );
+            return Err(GatewayError::new("Query Failed", text).into());
         }
         let reading = Reading {
             case: query.case,
@@ -73,7 +64,7 @@ impl Context<'_> {
                 shuffle: fastrand::u64(..),
             };
             let groups = Groups::collect(&names, &query.select, search)?;
-            return self.push_groups(xml, &names, groups, &query.order, window);
+            return self.push_groups(xml, &names, groups, &query.order, window, query.format);
         }
         let mut columns = Vec::new();
         let mut unknown = Vec::new();
@@ -85,7 +76,7 @@ impl Context<'_> {
             }
         }
         if !unknown.is_empty() {
-            return Err(unknown_fields(object.name(), &unknown));
+            return Err(unknown_fields(object.name(), &unknown).into());
         }
         let mut order = Vec::new();
         for (name, descending) in &query.order {
@@ -104,6 +95,14 @@ impl Context<'_> {
         };
         let found = search.run(object);
         let page = found.page(self.plan.shifted(window.0), window.1);
+        self.count_records(page.len());
+        if query.format != Format::Xml {
+            let names = columns.iter().map(|column| column.name.clone());
+            let mut sheet = Sheet::new(query.format, names);
+            sheet.records(object, page.into_iter(), &columns);
+            xml.answer_bare(sheet);
+            return Ok(());
+        }
         push_head(xml, object.name(), found.total(), window.0, page.len());
         let before = xml.bytes.len();
         for (place, slot) in page.iter().enumerate() {
@@ -117,7 +116,6 @@ impl Context<'_> {
             xml.close(object.name());
         }
         xml.close("data");
-        self.count_records(page.len());
         Ok(())
     }
 
@@ -128,6 +126,7 @@ impl Context<'_> {
         mut groups: Groups,
         order: &[(String, bool)],
         (offset, size): (usize, usize),
+        format: Format,
     ) -> Outcome {
         let mut places = Vec::new();
         for (name, descending) in order {
@@ -155,6 +154,15 @@ impl Context<'_> {
         });
         let total = groups.rows.len();
         let (from, to) = (offset.min(total), offset.saturating_add(size).min(total));
+        self.count_records(to - from);
+        if format != Format::Xml {
+            let mut sheet = Sheet::new(format, groups.names);
+            for row in groups.rows.drain(from..to) {
+                sheet.row(row.cells.into_iter().map(|(_, text)| text));
+            }
+            xml.answer_bare(sheet);
+            return Ok(());
+        }
         push_head(xml, names.object.name(), total, offset, to - from);
         for row in &groups.rows[from..to] {
             xml.open(names.object.name());
@@ -169,7 +177,6 @@ impl Context<'_> {
             xml.close(names.object.name());
         }
         xml.close("data");
-        self.count_records(to - from);
         Ok(())
     }
 }
@@ -195,6 +202,8 @@ pub(super) fn unknown_fields(object: &str, names: &[&str]) -> GatewayError {
         "{object} has no field {} that could be queried",
         names.join(", ")
     ))
+    .about("OBJECT", object)
+    .about("FIELD", names.join(", "))
 }
 
 /// Balances are kept by period: a filter has to name a budgetable one.
@@ -202,7 +211,7 @@ pub(super) fn check_period(
     company: &Company,
     object: &dyn Object<'_>,
     filter: Option<&Condition<'_>>,
-) -> Outcome {
+) -> Result<(), GatewayError> {
     if !object.needs_period() {
         return Ok(());
     }
@@ -235,12 +244,16 @@ impl<'a> Names<'_, 'a> {
         Path::find(self.company, self.object, name)
     }
 
-    fn known(&self, name: &str) -> Result<Path<'a>, GatewayError> {
+    pub(super) fn known(&self, name: &str) -> Result<Path<'a>, GatewayError> {
         self.find(name)
             .ok_or_else(|| unknown_fields(self.object.name(), &[name]))
     }
 
-    fn condition(&self, filter: &Filter, reading: Reading) -> Result<Condition<'a>, GatewayError> {
+    pub(super) fn condition(
+        &self,
+        filter: &Filter,
+        reading: Reading,
+    ) -> Result<Condition<'a>, GatewayError> {
         let literal = |path: &Path<'a>, text: &str| {
             reading
                 .literal(path, text)

@@ -17,6 +17,8 @@ pub(crate) struct Control {
     pub(crate) sender: String,
     pub(crate) password: String,
     pub(crate) control_id: String,
+    /// The policy of an asynchronous request.
+    pub(crate) policy: Option<String>,
     /// Whether a function control id may be used once only; the gateway's default is yes.
     pub(crate) unique: bool,
     pub(crate) whitespace: bool,
@@ -109,9 +111,6 @@ pub(crate) fn control(document: &Document<'_>) -> Result<Control, Problems> {
     if text("dtdversion") != "3.0" {
         problems.add("'dtdversion' must be 3.0 for these functions");
     }
-    if child(control, "policyid").is_some_and(|node| !self::text(node).is_empty()) {
-        problems.add("'policyid' asks for asynchronous processing, which this gateway has not");
-    }
     if !problems.0.is_empty() {
         return Err(problems);
     }
@@ -119,6 +118,7 @@ pub(crate) fn control(document: &Document<'_>) -> Result<Control, Problems> {
         sender: text("senderid"),
         password: text("password"),
         control_id,
+        policy: Some(text("policyid")).filter(|policy| !policy.is_empty()),
         unique,
         whitespace,
         additional_info,

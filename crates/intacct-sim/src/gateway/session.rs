@@ -2,6 +2,8 @@
 
 use std::collections::HashMap;
 
+use super::format::Format;
+
 /// Who is calling, once it has been established.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
@@ -29,12 +31,17 @@ struct Session {
     entity: Option<(u32, String)>,
     expires: i64,
     cursors: HashMap<String, Cursor>,
+    /// The cursor that was opened last, by object or view.
+    latest: HashMap<String, String>,
 }
 
 /// Where a reader of a result is.
 #[derive(Clone, Debug)]
 pub(crate) struct Cursor {
     pub(crate) object: String,
+    /// The view that is read, and not its object itself.
+    pub(crate) view: Option<String>,
+    pub(crate) format: Format,
     pub(crate) fields: Vec<String>,
     pub(crate) slots: Vec<u32>,
     pub(crate) at: usize,
@@ -57,6 +64,7 @@ impl Sessions {
             entity,
             expires,
             cursors: HashMap::new(),
+            latest: HashMap::new(),
         };
         self.open.insert(id.clone(), session);
         id
@@ -101,6 +109,8 @@ impl Sessions {
         // The id speaks of a server and a running number, as those of the gateway seem to.
         let id = format!("7765623031{:08x}{:016x}", self.kept, fastrand::u64(..));
         if let Some(session) = session.and_then(|id| self.open.get_mut(id)) {
+            let subject = cursor.view.as_ref().unwrap_or(&cursor.object).clone();
+            session.latest.insert(subject, id.clone());
             session.cursors.insert(id.clone(), cursor);
         }
         id
@@ -108,6 +118,11 @@ impl Sessions {
 
     pub(crate) fn cursor(&self, session: Option<&str>, id: &str) -> Option<Cursor> {
         self.open.get(session?)?.cursors.get(id).cloned()
+    }
+
+    /// The id of the cursor that a session opened last on an object or a view.
+    pub(crate) fn latest_cursor(&self, session: Option<&str>, subject: &str) -> Option<String> {
+        self.open.get(session?)?.latest.get(subject).cloned()
     }
 
     /// Puts a cursor at its new place; a read to the end closes it.

@@ -4,7 +4,10 @@
 mod books;
 mod envelope;
 mod faults;
+mod formats;
+mod functions;
 mod queries;
 mod reads;
 mod truth;
 mod wire;
+mod writes;

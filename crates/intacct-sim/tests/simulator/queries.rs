@@ -546,11 +546,6 @@ async fn what_the_schema_forbids_is_refused() {
         query("CLASS", &["NAME"], "<pagesize>2001</pagesize>"),
         query("CLASS", &["NAME"], "<pagesize>0</pagesize>"),
         query("CLASS", &["NAME"], "<offset>-1</offset>"),
-        query(
-            "CLASS",
-            &["NAME"],
-            "<options><returnformat>json</returnformat></options>",
-        ),
         query("class", &["NAME"], ""),
         query("CLASS", &["NAME", "NOSUCH"], ""),
         query(

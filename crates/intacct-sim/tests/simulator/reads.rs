@@ -214,7 +214,7 @@ async fn query_texts_that_the_gateway_does_not_take() {
     assert_eq!(fault.number, "Invalid fields list NOSUCH");
     wire.fails(&sql("APBILL", "", "<pagesize>1001</pagesize>"))
         .await;
-    wire.fails(&sql("APBILL", "", "<returnFormat>csv</returnFormat>"))
+    wire.breaks_schema(&sql("APBILL", "", "<returnFormat>yaml</returnFormat>"))
         .await;
     wire.breaks_schema(&sql("APBILL", "", "<orderby>RECORDNO</orderby>"))
         .await;

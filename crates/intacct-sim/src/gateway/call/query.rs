@@ -1,69 +1,11 @@
-//! The functions that the gateway knows, with their arguments as the schema allows them.
+//! The arguments of `query`.
 
 use roxmltree::Node;
 
-use super::request::{Problems, child, elements, leaf, name};
+use super::super::format::Format;
+use super::super::request::{Problems, child, elements, leaf, name};
+use super::{all_of, number, required};
 use crate::select::{Case, Operator};
-
-#[derive(Debug)]
-pub(crate) enum Call {
-    GetApiSession(LocationArgument),
-    Query(Query),
-    ReadByQuery(ReadByQuery),
-    ReadMore(String),
-    Read {
-        object: String,
-        keys: Vec<String>,
-        fields: String,
-        by_name: bool,
-    },
-    Lookup(String),
-    Inspect {
-        object: String,
-        detail: bool,
-    },
-    ReadUserFormatting(String),
-    GetDimensions,
-}
-
-impl Call {
-    /// The name that results carry.
-    pub(crate) fn name(&self) -> &'static str {
-        match self {
-            Self::GetApiSession(_) => "getAPISession",
-            Self::Query(_) => "query",
-            Self::ReadByQuery(_) => "readByQuery",
-            Self::ReadMore(_) => "readMore",
-            Self::Read { by_name: false, .. } => "read",
-            Self::Read { by_name: true, .. } => "readByName",
-            Self::Lookup(_) => "lookup",
-            Self::Inspect { .. } => "inspect",
-            Self::ReadUserFormatting(_) => "readUserFormatting",
-            Self::GetDimensions => "getDimensions",
-        }
-    }
-
-    /// The object that the call is about, where it names one.
-    pub(crate) fn object(&self) -> Option<&str> {
-        match self {
-            Self::Query(query) => Some(&query.object),
-            Self::ReadByQuery(query) => Some(&query.object),
-            Self::Read { object, .. } | Self::Lookup(object) | Self::Inspect { object, .. } => {
-                Some(object)
-            }
-            _ => None,
-        }
-    }
-}
-
-/// The entity that a new session is for.
-#[derive(Debug)]
-pub(crate) enum LocationArgument {
-    /// The one of the session at hand.
-    Same,
-    Top,
-    Entity(String),
-}
 
 #[derive(Debug)]
 pub(crate) struct Query {
@@ -73,7 +15,7 @@ pub(crate) struct Query {
     pub(crate) order: Vec<(String, bool)>,
     pub(crate) case: Case,
     pub(crate) show_private: bool,
-    pub(crate) format: String,
+    pub(crate) format: Format,
     pub(crate) page_size: i64,
     pub(crate) offset: i64,
 }
@@ -127,128 +69,7 @@ pub(crate) enum Filter {
     Or(Vec<Filter>),
 }
 
-#[derive(Debug)]
-pub(crate) struct ReadByQuery {
-    pub(crate) object: String,
-    pub(crate) query: String,
-    pub(crate) fields: String,
-    pub(crate) page_size: i64,
-    pub(crate) format: String,
-}
-
-/// Reads the one element of a `function`; what the schema forbids becomes a problem.
-pub(crate) fn read(node: Node<'_, '_>, problems: &mut Problems) -> Option<Call> {
-    match name(node) {
-        "getAPISession" => {
-            all_of(node, &["locationid"], problems);
-            Some(Call::GetApiSession(match child(node, "locationid") {
-                None => LocationArgument::Same,
-                Some(location) => match leaf(location, problems) {
-                    text if text.is_empty() => LocationArgument::Top,
-                    text => LocationArgument::Entity(text),
-                },
-            }))
-        }
-        "query" => query(node, problems).map(Call::Query),
-        "readByQuery" => {
-            all_of(
-                node,
-                &[
-                    "object",
-                    "query",
-                    "fields",
-                    "pagesize",
-                    "returnFormat",
-                    "docparid",
-                ],
-                problems,
-            );
-            required(node, "query", problems);
-            Some(Call::ReadByQuery(ReadByQuery {
-                object: required(node, "object", problems),
-                query: optional(node, "query", problems).unwrap_or_default(),
-                fields: optional(node, "fields", problems).unwrap_or_else(|| "*".to_owned()),
-                page_size: number(node, "pagesize", 100, problems),
-                format: optional(node, "returnFormat", problems)
-                    .unwrap_or_else(|| "xml".to_owned()),
-            }))
-        }
-        "readMore" => {
-            all_of(node, &["resultId", "object", "view", "reportId"], problems);
-            let mut choice = elements(node);
-            match (choice.next(), choice.next()) {
-                (Some(one), None) if name(one) == "resultId" => {
-                    Some(Call::ReadMore(leaf(one, problems)))
-                }
-                (Some(_), None) => Some(Call::ReadMore(String::new())),
-                _ => {
-                    problems.add("'readMore' must hold exactly one element");
-                    None
-                }
-            }
-        }
-        "read" | "readByName" => {
-            all_of(
-                node,
-                &["object", "keys", "fields", "returnFormat", "docparid"],
-                problems,
-            );
-            let keys = optional(node, "keys", problems).unwrap_or_default();
-            Some(Call::Read {
-                object: required(node, "object", problems),
-                keys: keys
-                    .split(',')
-                    .map(|key| key.trim().to_owned())
-                    .filter(|key| !key.is_empty())
-                    .collect(),
-                fields: optional(node, "fields", problems).unwrap_or_else(|| "*".to_owned()),
-                by_name: name(node) == "readByName",
-            })
-        }
-        "lookup" => {
-            all_of(node, &["object", "name", "docparid"], problems);
-            let object = optional(node, "object", problems)
-                .or_else(|| optional(node, "name", problems))
-                .unwrap_or_default();
-            if object.is_empty() {
-                problems.add("element 'object' is missing in 'lookup'");
-            }
-            Some(Call::Lookup(object))
-        }
-        "inspect" => {
-            all_of(node, &["object", "name"], problems);
-            let object = optional(node, "object", problems)
-                .or_else(|| optional(node, "name", problems))
-                .unwrap_or_default();
-            if object.is_empty() {
-                problems.add("element 'object' is missing in 'inspect'");
-            }
-            let detail = match node.attribute("detail") {
-                None | Some("0") => false,
-                Some("1") => true,
-                Some(other) => {
-                    problems.add(format!("attribute 'detail' must be 0 or 1, not '{other}'"));
-                    false
-                }
-            };
-            Some(Call::Inspect { object, detail })
-        }
-        "readUserFormatting" => {
-            all_of(node, &["key", "userId"], problems);
-            let user = optional(node, "userId", problems)
-                .or_else(|| optional(node, "key", problems))
-                .unwrap_or_default();
-            Some(Call::ReadUserFormatting(user))
-        }
-        "getDimensions" => Some(Call::GetDimensions),
-        other => {
-            problems.add(format!("element '{other}' is not allowed in 'function'"));
-            None
-        }
-    }
-}
-
-fn query(node: Node<'_, '_>, problems: &mut Problems) -> Option<Query> {
+pub(super) fn query(node: Node<'_, '_>, problems: &mut Problems) -> Option<Query> {
     all_of(
         node,
         &[
@@ -362,7 +183,7 @@ fn order(node: Node<'_, '_>, problems: &mut Problems) -> Vec<(String, bool)> {
 struct Options {
     case: Case,
     show_private: bool,
-    format: String,
+    format: Format,
 }
 
 impl Default for Options {
@@ -370,7 +191,7 @@ impl Default for Options {
         Self {
             case: Case::Sensitive,
             show_private: false,
-            format: "xml".to_owned(),
+            format: Format::Xml,
         }
     }
 }
@@ -400,7 +221,7 @@ impl Options {
             match name(part) {
                 "caseinsensitive" if yes => options.case = Case::Insensitive,
                 "showprivate" => options.show_private = yes,
-                "returnformat" => options.format = text,
+                "returnformat" => options.format = Format::read(&text, problems),
                 _ => {}
             }
         }
@@ -504,42 +325,4 @@ fn filter(node: Node<'_, '_>, problems: &mut Problems) -> Option<Filter> {
             wanted: operator == "like",
         },
     })
-}
-
-/// Checks that children are among those named, in any order, each at most once.
-fn all_of(node: Node<'_, '_>, allowed: &[&str], problems: &mut Problems) {
-    let mut seen: Vec<&str> = Vec::new();
-    for part in elements(node) {
-        let part = name(part);
-        if !allowed.contains(&part) {
-            problems.add(format!(
-                "element '{part}' is not allowed in '{}'",
-                name(node)
-            ));
-        } else if seen.contains(&part) {
-            problems.add(format!("element '{part}' is repeated in '{}'", name(node)));
-        }
-        seen.push(part);
-    }
-}
-
-fn optional(node: Node<'_, '_>, wanted: &str, problems: &mut Problems) -> Option<String> {
-    child(node, wanted).map(|part| leaf(part, problems))
-}
-
-fn required(node: Node<'_, '_>, wanted: &str, problems: &mut Problems) -> String {
-    optional(node, wanted, problems).unwrap_or_else(|| {
-        problems.add(format!("element '{wanted}' is missing in '{}'", name(node)));
-        String::new()
-    })
-}
-
-fn number(node: Node<'_, '_>, wanted: &str, default: i64, problems: &mut Problems) -> i64 {
-    match optional(node, wanted, problems) {
-        None => default,
-        Some(text) => text.parse().unwrap_or_else(|_| {
-            problems.add(format!("'{wanted}' must be a whole number, not '{text}'"));
-            default
-        }),
-    }
 }

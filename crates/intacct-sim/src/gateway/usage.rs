@@ -1,0 +1,121 @@
+//! What was asked of the gateway, as objects that can be queried: APIUSAGEDETAIL has a record for
+//! each day, function and object, APIUSAGESUMMARY one for each day.
+
+use std::collections::BTreeMap;
+use std::ops::Deref;
+use std::sync::RwLockReadGuard;
+
+use super::Gateway;
+use super::call::Call;
+use crate::calendar::{self, DAY};
+use crate::company::Company;
+use crate::generic::ObjectSpec;
+use crate::object::DataType;
+
+const DETAIL: &str = "APIUSAGEDETAIL";
+const SUMMARY: &str = "APIUSAGESUMMARY";
+
+/// Their names and labels.
+pub(super) const OBJECTS: [(&str, &str); 2] =
+    [(DETAIL, "API usage detail"), (SUMMARY, "API usage summary")];
+
+pub(super) fn is_usage(object: &str) -> bool {
+    object == DETAIL || object == SUMMARY
+}
+
+/// Calls and transactions by day, function and object.
+#[derive(Debug, Default)]
+pub(super) struct Usage(BTreeMap<(i64, &'static str, String), Count>);
+
+#[derive(Clone, Copy, Debug, Default)]
+struct Count {
+    calls: u64,
+    /// A call of a reading function is one; a writing one counts its records.
+    transactions: u64,
+}
+
+impl Usage {
+    pub(super) fn count(&mut self, now: i64, call: &Call, object: Option<&str>) {
+        let key = (
+            now.div_euclid(DAY),
+            call.name(),
+            object.unwrap_or_default().to_owned(),
+        );
+        let count = self.0.entry(key).or_default();
+        count.calls += 1;
+        count.transactions += match call {
+            Call::Create(drafts) | Call::Update(drafts) => drafts.len() as u64,
+            Call::Delete { keys, .. } => keys.len() as u64,
+            _ => 1,
+        };
+    }
+
+    /// A company that has these objects alone.
+    pub(super) fn company(&self, gateway: &Gateway) -> Company {
+        let shared = [
+            ("SENDERID", gateway.credentials.sender.clone()),
+            ("USERID", gateway.credentials.user.clone()),
+        ];
+        let mut detail = definition(DETAIL)
+            .field("FUNCTION", DataType::Text)
+            .field("OBJECT", DataType::Text);
+        let mut days: BTreeMap<i64, Count> = BTreeMap::new();
+        for (number, ((day, function, object), count)) in self.0.iter().enumerate() {
+            let total = days.entry(*day).or_default();
+            total.calls += count.calls;
+            total.transactions += count.transactions;
+            let record = record(number, *day, *count)
+                .into_iter()
+                .chain(shared.clone())
+                .chain([
+                    ("FUNCTION", (*function).to_owned()),
+                    ("OBJECT", object.clone()),
+                ]);
+            detail = detail.record(record);
+        }
+        let mut summary = definition(SUMMARY);
+        for (number, (day, count)) in days.into_iter().enumerate() {
+            summary = summary.record(record(number, day, count).into_iter().chain(shared.clone()));
+        }
+        // The definitions above fit the records above; nothing comes from outside.
+        Company::from_objects([detail, summary]).unwrap_or_default()
+    }
+}
+
+fn definition(name: &str) -> ObjectSpec {
+    ObjectSpec::new(name)
+        .field("RECORDNO", DataType::Integer)
+        .field("USAGEDATE", DataType::Date)
+        .field("SENDERID", DataType::Text)
+        .field("USERID", DataType::Text)
+        .field("CALLS", DataType::Integer)
+        .field("TRANSACTIONS", DataType::Integer)
+}
+
+fn record(number: usize, day: i64, count: Count) -> [(&'static str, String); 4] {
+    let mut date = Vec::new();
+    calendar::push_date(&mut date, i32::try_from(day).unwrap_or(i32::MAX));
+    [
+        ("RECORDNO", (number + 1).to_string()),
+        ("USAGEDATE", String::from_utf8_lossy(&date).into_owned()),
+        ("CALLS", count.calls.to_string()),
+        ("TRANSACTIONS", count.transactions.to_string()),
+    ]
+}
+
+/// The company that a function reads.
+pub(super) enum CompanyRef<'g> {
+    Own(RwLockReadGuard<'g, Company>),
+    Usage(Box<Company>),
+}
+
+impl Deref for CompanyRef<'_> {
+    type Target = Company;
+
+    fn deref(&self) -> &Company {
+        match self {
+            Self::Own(company) => company,
+            Self::Usage(company) => company,
+        }
+    }
+}
