@@ -121,8 +121,10 @@ pub enum Reason {
     DuplicateFunction,
     /// A value of that name exists already.
     AlreadyExists,
-    /// The rest of a `readByQuery` result can no longer be had: start the query again.
+    /// The rest of a `readByQuery` result or of a report can no longer be had: start the query, or run the report, again.
     CursorLost,
+    /// The report was not ready in time: run it again.
+    ReportPending,
     /// The result changed while it was read by offset: start the query again.
     TotalChanged,
     /// Records came in an order, or from outside the bounds, that was not asked for.

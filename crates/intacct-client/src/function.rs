@@ -1,7 +1,10 @@
 //! Functions that answer at once: definitions, records by key, several functions in one request.
 
 use intacct_xml::metadata::{InspectedObject, ObjectDefinition, ObjectType};
-use intacct_xml::request::{Call, Function, Inspect, Lookup, Read, ReadByName};
+use intacct_xml::request::{
+    Call, Function, GetAccountBalances, GetAccountBalancesByDimensions, GetTrialBalance, Inspect,
+    Lookup, Read, ReadByName, ReadRelated,
+};
 use intacct_xml::response::{DataAttributes, Element, Records, Tree};
 use intacct_xml::{ControlId, ObjectName};
 use serde::de::DeserializeOwned;
@@ -34,6 +37,20 @@ impl Client {
         ObjectDefinition::from_records(&records).map_err(|source| not_understood("lookup", source))
     }
 
+    /// The fields and relationships of a document object, the custom fields of one transaction definition included.
+    ///
+    /// # Errors
+    /// As [`lookup`](Self::lookup).
+    pub async fn lookup_document(
+        &self,
+        object: &ObjectName,
+        transaction_definition: &str,
+    ) -> Result<ObjectDefinition> {
+        let lookup = Lookup::new(object.clone()).with_doc_par_id(transaction_definition);
+        let records = self.records_of(lookup).await?;
+        ObjectDefinition::from_records(&records).map_err(|source| not_understood("lookup", source))
+    }
+
     /// The names and labels of all objects of the company.
     ///
     /// # Errors
@@ -50,6 +67,23 @@ impl Client {
     pub async fn inspect(&self, object: &ObjectName) -> Result<InspectedObject> {
         let records = self.records_of(Inspect::fields(object.clone())).await?;
         InspectedObject::from_records(&records).map_err(|source| not_understood("inspect", source))
+    }
+
+    /// The names of an object's fields, as the older `inspect` gives them.
+    ///
+    /// # Errors
+    /// Those of any call.
+    pub async fn field_names(&self, object: &ObjectName) -> Result<Vec<String>> {
+        let records = self
+            .records_of(Inspect::field_names(object.clone()))
+            .await?;
+        let inspected = InspectedObject::from_records(&records)
+            .map_err(|source| not_understood("inspect", source))?;
+        Ok(inspected
+            .fields
+            .into_iter()
+            .map(|field| field.name)
+            .collect())
     }
 
     /// Up to 100 records by record number, as structs. Keys that do not exist are missing.
@@ -74,6 +108,51 @@ impl Client {
         self.typed(read).await
     }
 
+    /// The records that a custom relation leads to, as structs.
+    ///
+    /// # Errors
+    /// `Data` when a record does not fit the struct.
+    pub async fn read_related_as<T: DeserializeOwned + Send + 'static>(
+        &self,
+        read: ReadRelated,
+    ) -> Result<Vec<T>> {
+        self.typed(read).await
+    }
+
+    /// Balances of accounts by the older function, as structs; amounts are decimal texts.
+    ///
+    /// # Errors
+    /// `Data` when a balance does not fit the struct.
+    pub async fn account_balances_as<T: DeserializeOwned + Send + 'static>(
+        &self,
+        balances: GetAccountBalances,
+    ) -> Result<Vec<T>> {
+        self.typed(balances).await
+    }
+
+    /// Balances of accounts parted by dimensions, as structs, in one answer; for many of them run the
+    /// [report](Self::read_report_as).
+    ///
+    /// # Errors
+    /// `Data` when a balance does not fit the struct.
+    pub async fn account_balances_by_dimensions_as<T: DeserializeOwned + Send + 'static>(
+        &self,
+        balances: GetAccountBalancesByDimensions,
+    ) -> Result<Vec<T>> {
+        self.typed(balances).await
+    }
+
+    /// The trial balance, as structs; amounts are decimal texts.
+    ///
+    /// # Errors
+    /// `Data` when a balance does not fit the struct.
+    pub async fn trial_balance_as<T: DeserializeOwned + Send + 'static>(
+        &self,
+        balance: GetTrialBalance,
+    ) -> Result<Vec<T>> {
+        self.typed(balance).await
+    }
+
     /// Up to 100 records by record number, as they are, owned lines nested in them.
     ///
     /// # Errors
@@ -82,20 +161,26 @@ impl Client {
         self.records_of(read).await
     }
 
-    /// Several functions in one request, answered in the order given. Each succeeds or fails by itself.
+    /// Several functions that read, in one request, answered in the order given. Each succeeds or fails by itself.
     ///
     /// A failure of the request as a whole is retried as for any call; a failure of one function is not, and is in
     /// its place in the list. Not for `readByQuery` and `readMore`, whose result belongs to one session.
     ///
     /// # Errors
-    /// A failure of the request as a whole: nothing was executed. `Config` for no calls at all.
+    /// A failure of the request as a whole: nothing was executed. `Config` for no calls at all, and for a
+    /// [`Call::Raw`], which may write and so goes through [`execute_once`](Self::execute_once).
     pub async fn execute(
         &self,
         calls: impl IntoIterator<Item = Call> + Send,
     ) -> Result<Vec<Result<FunctionAnswer>>> {
         let functions = calls
             .into_iter()
-            .map(|call| Ok(Function::new(new_control_id()?, call)))
+            .map(|call| match call {
+                Call::Raw(_) => Err(Error::invalid(
+                    "a raw function may write, and what writes must not be repeated; use execute_once",
+                )),
+                call => Ok(Function::new(new_control_id()?, call)),
+            })
             .collect::<Result<Vec<_>>>()?;
         let mut tree = Tree::new();
         let work = Work::each(Content::reads(&functions));
@@ -111,7 +196,7 @@ impl Client {
         Ok(answers.collect())
     }
 
-    async fn records_of(&self, call: impl Into<Call>) -> Result<Vec<Element>> {
+    pub(crate) async fn records_of(&self, call: impl Into<Call>) -> Result<Vec<Element>> {
         let functions = [Function::new(new_control_id()?, call)];
         let mut tree = Tree::new();
         self.send(Work::one(&functions), &mut tree).await?;
@@ -142,7 +227,7 @@ pub(crate) fn describe(error: Error, function: &Function) -> Error {
     error.with_context("control_id", function.control_id().as_str())
 }
 
-fn not_understood(function: &'static str, source: intacct_xml::Error) -> Error {
+pub(crate) fn not_understood(function: &'static str, source: intacct_xml::Error) -> Error {
     let message = "the answer is not what the function is documented to give";
     Error::new(ErrorKind::Protocol, Reason::Envelope, message)
         .with_context("function", function)

@@ -1,27 +1,35 @@
 #![doc = include_str!("../README.md")]
 
+mod aggregate;
 mod batch;
 mod calls;
 mod classify;
 mod client;
+mod company;
 pub mod config;
 mod endpoint;
 mod error;
 mod function;
+mod listing;
+mod once;
 mod page;
 mod query;
 mod read_by_query;
+mod report;
 mod session;
 #[cfg(feature = "source")]
 pub mod source;
 mod transport;
 pub mod walk;
 
+pub use aggregate::Group;
 pub use calls::{CallCount, CallCounts};
 pub use client::{Client, SessionInfo};
 pub use config::{ClientConfig, Credentials, EndpointTrust, Sender, SessionPolicy, User};
 pub use error::{Error, ErrorKind, Reason, Result};
 pub use function::FunctionAnswer;
+pub use once::FunctionOutcome;
 pub use page::{Page, Pages};
+pub use report::ReportPolling;
 pub use sync_http::{Phase, Retry};
 pub use walk::{Cursor, Walk, WalkPage, WalkSpec};

@@ -1,8 +1,8 @@
-//! `readByQuery` and `readMore`, the legacy read.
+//! `readByQuery`, `readView` and `readMore`, the legacy reads.
 //!
 //! developer.intacct.com, Queries, legacy. The rest of a result belongs to the session and the endpoint that began it.
 
-use intacct_xml::request::{Call, Function, ReadByQuery, ReadMore};
+use intacct_xml::request::{Call, Function, ReadByQuery, ReadMore, ReadView};
 use intacct_xml::response::Records;
 use serde::de::DeserializeOwned;
 use sync_http::Token;
@@ -11,8 +11,9 @@ use crate::batch::Batching;
 use crate::client::{Client, Work};
 use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::function::describe;
+use crate::listing::Progress;
 use crate::page::{Page, Pager, Pages};
-use crate::query::{changed, missing, smaller_page};
+use crate::query::{missing, smaller_page};
 use crate::session::Session;
 use crate::transport::new_control_id;
 
@@ -26,7 +27,7 @@ impl Client {
         &self,
         read: ReadByQuery,
     ) -> Pages<Page<Vec<T>>> {
-        self.read_by_query_into(read, Records::<T>::new())
+        self.read_result_into(read.into(), Records::<T>::new())
     }
 
     /// The pages of a `readByQuery` as Arrow batches; otherwise as [`read_by_query_as`](Self::read_by_query_as).
@@ -37,16 +38,21 @@ impl Client {
         schema: arrow_schema::SchemaRef,
     ) -> Pages<Page<intacct_xml::response::Page>> {
         match self.columns(schema) {
-            Ok(columns) => self.read_by_query_into(read, columns),
+            Ok(columns) => self.read_result_into(read.into(), columns),
             Err(error) => Pages::failed(error),
         }
     }
 
-    fn read_by_query_into<B: Batching>(
+    /// The pages of a view of the user interface, as structs; otherwise as
+    /// [`read_by_query_as`](Self::read_by_query_as).
+    pub fn read_view_as<T: DeserializeOwned + Send + 'static>(
         &self,
-        read: ReadByQuery,
-        batching: B,
-    ) -> Pages<Page<B::Records>> {
+        read: ReadView,
+    ) -> Pages<Page<Vec<T>>> {
+        self.read_result_into(read.into(), Records::<T>::new())
+    }
+
+    fn read_result_into<B: Batching>(&self, read: Start, batching: B) -> Pages<Page<B::Records>> {
         let client = self.clone();
         Pages::new(ResultPager {
             client,
@@ -58,9 +64,59 @@ impl Client {
     }
 }
 
+/// What begins a result.
+enum Start {
+    Query(ReadByQuery),
+    View(ReadView),
+}
+
+impl From<ReadByQuery> for Start {
+    fn from(read: ReadByQuery) -> Self {
+        Self::Query(read)
+    }
+}
+
+impl From<ReadView> for Start {
+    fn from(read: ReadView) -> Self {
+        Self::View(read)
+    }
+}
+
+impl Start {
+    fn call(&self) -> Call {
+        match self {
+            Self::Query(read) => read.clone().into(),
+            Self::View(read) => read.clone().into(),
+        }
+    }
+
+    fn page_size(&self) -> u32 {
+        match self {
+            Self::Query(read) => read.page_size(),
+            Self::View(read) => read.page_size(),
+        }
+    }
+
+    fn with_page_size(&self, size: u32) -> Result<Self> {
+        let smaller = match self {
+            Self::Query(read) => read.clone().with_page_size(size).map(Self::Query),
+            Self::View(read) => read.clone().with_page_size(size).map(Self::View),
+        };
+        smaller.map_err(Error::unwritable)
+    }
+
+    /// What it reads, for errors.
+    fn named(&self) -> (&'static str, &str) {
+        match self {
+            Self::Query(read) => ("object", read.object().as_str()),
+            Self::View(read) => ("view", read.view()),
+        }
+    }
+}
+
 struct ResultPager<B> {
     client: Client,
-    read: ReadByQuery,
+    read: Start,
     batching: B,
     number: u64,
     rest: Rest,
@@ -72,9 +128,7 @@ enum Rest {
     More {
         result_id: String,
         session: Token<Session>,
-        read: u64,
-        total: u64,
-        remaining: u64,
+        progress: Progress,
     },
     Nothing,
 }
@@ -100,11 +154,7 @@ impl<B: Batching> Pager for ResultPager<B> {
                 }
                 Err(error) => {
                     let smaller = smaller_page(&self.client, self.read.page_size(), error)?;
-                    self.read = self
-                        .read
-                        .clone()
-                        .with_page_size(smaller)
-                        .map_err(Error::unwritable)?;
+                    self.read = self.read.with_page_size(smaller)?;
                 }
             }
         };
@@ -113,31 +163,12 @@ impl<B: Batching> Pager for ResultPager<B> {
         let result = sent.result(function)?;
         let count = result.records;
         let data = result.data.clone().unwrap_or_default();
-        let Some(remaining) = data.remaining else {
-            return Err(wrong(missing("numremaining")));
+        let before = match &self.rest {
+            Rest::More { progress, .. } => Some(*progress),
+            _ => None,
         };
-        let Some(total) = data.total_count else {
-            return Err(wrong(missing("totalcount")));
-        };
-        let (read_before, total_before, expected) = match &self.rest {
-            Rest::More {
-                read,
-                total,
-                remaining,
-                ..
-            } => (*read, *total, *remaining),
-            _ => (0, total, total),
-        };
-        let read = read_before.saturating_add(count);
-        // A request that was repeated may have moved the gateway's cursor twice: then a page is missing, and what
-        // is left is less than it should be.
-        if total != total_before || count.saturating_add(remaining) != expected {
-            return Err(wrong(changed(expected, count.saturating_add(remaining))));
-        }
-        if remaining > 0 && count == 0 {
-            return Err(wrong(changed(total, read)));
-        }
-        self.rest = if remaining == 0 {
+        let progress = Progress::after(before, &data, count).map_err(&wrong)?;
+        self.rest = if progress.remaining == 0 {
             Rest::Nothing
         } else {
             let known = match &self.rest {
@@ -150,9 +181,7 @@ impl<B: Batching> Pager for ResultPager<B> {
             Rest::More {
                 result_id,
                 session: sent.session.clone(),
-                read,
-                total,
-                remaining,
+                progress,
             }
         };
         let records = self.batching.take(0..)?;
@@ -160,7 +189,7 @@ impl<B: Batching> Pager for ResultPager<B> {
             records,
             number: self.number,
             count,
-            total: Some(total),
+            total: Some(progress.total),
             dropped_characters: sent.response().dropped_characters,
         };
         self.number += 1;
@@ -172,7 +201,7 @@ impl<B: Batching> ResultPager<B> {
     fn next_call(&self) -> Result<Option<Call>> {
         Ok(match &self.rest {
             Rest::Nothing => None,
-            Rest::NotBegun => Some(self.read.clone().into()),
+            Rest::NotBegun => Some(self.read.call()),
             Rest::More { result_id, .. } => Some(
                 ReadMore::new(result_id.clone())
                     .map_err(Error::unwritable)?
@@ -183,10 +212,11 @@ impl<B: Batching> ResultPager<B> {
 
     /// `readMore` does not name its object.
     fn describe(&self, error: Error) -> Error {
-        if error.context().iter().any(|(name, _)| *name == "object") {
+        let (what, name) = self.read.named();
+        if error.context().iter().any(|(fact, _)| *fact == what) {
             return error;
         }
-        error.with_context("object", self.read.object().as_str())
+        error.with_context(what, name)
     }
 }
 
@@ -198,6 +228,11 @@ fn lost(error: Error) -> Error {
         return error;
     }
     let message = "cursor lost: the rest of the result can no longer be had; start the query again";
+    cursor_lost(error, message)
+}
+
+/// The error for what is left of a result that is gone.
+pub(crate) fn cursor_lost(error: Error, message: &str) -> Error {
     let errors = error.gateway_errors().to_vec();
     Error::new(ErrorKind::Conflict, Reason::CursorLost, message)
         .with_gateway_errors(&errors)

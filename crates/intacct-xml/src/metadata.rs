@@ -1,10 +1,17 @@
-//! What sessions, `lookup` and `inspect` answer, as types.
+//! What sessions, definitions and questions about the company answer, as types.
 //!
 //! Read the answer into a [`Tree`](crate::response::Tree) and give the records of the function here.
-//! developer.intacct.com, API sessions, Queries and Objects.
+//! developer.intacct.com, API sessions, Queries, Objects, Dimensions, Entities, Users, Audit trails and Custom reports.
+
+mod company;
+mod report;
 
 use std::fmt;
 
+pub use self::company::{
+    ApplicationPermissions, AuditEntry, Dimension, EntityDetails, Policy, UserFormatting,
+};
+pub use self::report::{ReportDefinition, ReportParameter};
 use crate::error::{Error, shown};
 use crate::response::Element;
 use crate::secret::SessionId;

@@ -173,7 +173,7 @@ fn the_other_reads_are_written_as_documented() {
     .unwrap();
     assert_eq!(
         body_of(read_by_query),
-        "<readByQuery><object>VENDOR</object><fields>RECORDNO,NAME</fields><query>NAME = 'A &amp; \\'B\\''</query>\
+        "<readByQuery><object>VENDOR</object><query>NAME = 'A &amp; \\'B\\''</query><fields>RECORDNO,NAME</fields>\
          <pagesize>10</pagesize></readByQuery>"
     );
     assert_eq!(

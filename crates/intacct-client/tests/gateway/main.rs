@@ -4,6 +4,7 @@
 
 mod error_table;
 mod failures;
+mod functions;
 mod logs;
 mod paging;
 mod script;

@@ -582,3 +582,32 @@ async fn arrow_pages_hold_what_structs_hold() {
     let batches: Vec<_> = pages.into_iter().map(|page| page.records.batch).collect();
     assert_eq!((rows(&batches), sum(&batches)), (count, expected));
 }
+
+#[tokio::test]
+async fn a_function_that_is_to_happen_once_happens_once() {
+    use intacct_client::Reason;
+    use intacct_xml::ControlId;
+    use intacct_xml::request::{Function, Lookup, Transaction};
+
+    let simulator = tiny().await;
+    let client = Client::new(config(&simulator)).unwrap();
+    let id = ControlId::new("settled-2026-01").unwrap();
+    let function = [Function::new(id, Lookup::new(object("VENDOR")))];
+    let first = client
+        .execute_once(&function, Transaction::Separate)
+        .await
+        .unwrap();
+    first[0].result.as_ref().unwrap();
+    assert_eq!(first[0].records.len(), 1);
+    // Another program with the same id in its hands.
+    let other = Client::new(config(&simulator)).unwrap();
+    let second = other
+        .execute_once(&function, Transaction::Separate)
+        .await
+        .unwrap();
+    let error = second[0].result.as_ref().unwrap_err();
+    assert_eq!(
+        (error.kind(), error.reason()),
+        (ErrorKind::Conflict, Reason::DuplicateFunction)
+    );
+}

@@ -79,33 +79,40 @@ comparisons! {
 }
 
 impl Filter {
-    /// The field lies between two values, both included; the smaller or earlier is given first.
+    /// The field lies between two values, both included. The gateway wants the smaller or earlier
+    /// first: whole numbers, dates and timestamps are put into that order.
     pub fn between(field: FieldName, low: impl Into<Value>, high: impl Into<Value>) -> Self {
-        Self::condition("between", field, vec![low.into(), high.into()])
+        let (low, high) = (low.into(), high.into());
+        let values = if high.is_before(&low) {
+            vec![high, low]
+        } else {
+            vec![low, high]
+        };
+        Self::condition("between", field, values)
     }
 
-    /// The field equals one of 1 to 1000 values.
+    /// The field equals one of the values. More than 1000, which the gateway refuses in one
+    /// condition, become several.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for fewer or more values; split more into
-    /// several filters and combine them with [`Filter::any`].
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for no value: nothing would match.
     pub fn one_of<V: Into<Value>>(
         field: FieldName,
         values: impl IntoIterator<Item = V>,
     ) -> Result<Self, Error> {
-        Self::list("in", field, values)
+        Self::list("in", Connective::Or, field, values)
     }
 
-    /// The field equals none of 1 to 1000 values.
+    /// The field equals none of the values. More than 1000, which the gateway refuses in one
+    /// condition, become several.
     ///
     /// # Errors
-    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for fewer or more values; split more into
-    /// several filters and combine them with [`Filter::all`].
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) for no value: everything would match.
     pub fn none_of<V: Into<Value>>(
         field: FieldName,
         values: impl IntoIterator<Item = V>,
     ) -> Result<Self, Error> {
-        Self::list("notin", field, values)
+        Self::list("notin", Connective::And, field, values)
     }
 
     /// The field has no value.
@@ -158,18 +165,19 @@ impl Filter {
 
     fn list<V: Into<Value>>(
         operator: &'static str,
+        connective: Connective,
         field: FieldName,
         values: impl IntoIterator<Item = V>,
     ) -> Result<Self, Error> {
         let values: Vec<Value> = values.into_iter().map(Into::into).collect();
-        if !(1..=MOST_VALUES).contains(&values.len()) {
-            return Err(Error::invalid(format!(
-                "the filter {operator} on {field} has {} values",
-                values.len()
-            ))
-            .advise("give it 1 to 1000"));
+        if values.is_empty() {
+            let what = format!("the filter {operator} on {field} has no values");
+            return Err(Error::invalid(what).advise("give it at least one"));
         }
-        Ok(Self::condition(operator, field, values))
+        let parts = values
+            .chunks(MOST_VALUES)
+            .map(|part| Self::condition(operator, field.clone(), part.to_vec()));
+        Self::combine(connective, parts)
     }
 
     fn combine(
@@ -293,10 +301,37 @@ mod tests {
     }
 
     #[test]
-    fn lists_have_1_to_1000_values() {
+    fn long_lists_are_split() {
         assert!(Filter::one_of(field("A"), Vec::<i64>::new()).is_err());
-        assert!(Filter::one_of(field("A"), 0..1000_i64).is_ok());
-        assert!(Filter::none_of(field("A"), 0..1001_i64).is_err());
+        let one = xml(&Filter::one_of(field("A"), 0..1000_i64).unwrap());
+        assert!(one.starts_with("<in>"), "{one}");
+        let several = xml(&Filter::one_of(field("A"), 0..2001_i64).unwrap());
+        assert!(several.starts_with("<or><in>"));
+        assert_eq!(several.matches("<in>").count(), 3);
+        assert_eq!(several.matches("<value>").count(), 2001);
+        let none = xml(&Filter::none_of(field("A"), 0..1001_i64).unwrap());
+        assert!(none.starts_with("<and><notin>"), "all of them must hold");
+        assert_eq!(none.matches("<value>").count(), 1001);
+    }
+
+    #[test]
+    fn the_ends_of_a_range_are_put_in_order() {
+        use time::macros::{date, datetime};
+        let ends = |filter: Filter| {
+            let xml = xml(&filter);
+            let ends = xml.split("<value>").skip(1);
+            let ends = ends.map(|rest| rest.split_once('<').unwrap().0.to_owned());
+            ends.collect::<Vec<_>>()
+        };
+        assert_eq!(ends(Filter::between(field("A"), 10, 9)), ["9", "10"]);
+        let (early, late) = (date!(2025 - 12 - 31), date!(2026 - 01 - 01));
+        let expected = ["12/31/2025", "01/01/2026"];
+        assert_eq!(ends(Filter::between(field("A"), late, early)), expected);
+        assert_eq!(ends(Filter::between(field("A"), early, late)), expected);
+        let (early, late) = (datetime!(2025-12-31 23:00), datetime!(2026-01-01 01:00));
+        let expected = ["12/31/2025 23:00:00", "01/01/2026 01:00:00"];
+        assert_eq!(ends(Filter::between(field("A"), late, early)), expected);
+        assert_eq!(ends(Filter::between(field("A"), "b", "a")), ["b", "a"]);
     }
 
     #[test]

@@ -4,13 +4,18 @@
 //! authentication and one or more functions.
 
 mod authentication;
+mod balances;
+mod company;
 mod control;
 mod filter;
 mod inspect;
 mod lookup;
 mod query;
+mod raw;
 mod read;
 mod read_by_query;
+mod related;
+mod report;
 mod session;
 mod value;
 mod writer;
@@ -20,13 +25,24 @@ use std::collections::HashSet;
 use zeroize::Zeroizing;
 
 pub use self::authentication::{Authentication, Login};
+pub use self::balances::{
+    Accounts, BalancePeriod, BalanceSelection, GetAccountBalances, GetAccountBalancesByDimensions,
+    GetTrialBalance, Statistical,
+};
+pub use self::company::{
+    AuditKey, GetAuditTrail, GetDimensions, GetUserPermissions, ReadEntityDetails,
+    ReadUserFormatting,
+};
 pub use self::control::{Control, Uniqueness};
 pub use self::filter::Filter;
 pub use self::inspect::Inspect;
 pub use self::lookup::Lookup;
 pub use self::query::{Aggregate, Order, Query, QueryOptions, Selection};
+pub use self::raw::{RawElement, RawFunction};
 pub use self::read::{FieldList, Read, ReadByName};
 pub use self::read_by_query::{ReadByQuery, ReadMore, quote_literal};
+pub use self::related::{ReadRelated, ReadView};
+pub use self::report::{ReadReport, ReportArgument, ReportKind};
 pub use self::session::{EntityContext, GetApiSession};
 pub use self::value::Value;
 use self::writer::Writer;
@@ -71,7 +87,7 @@ pub enum Call {
     Query(Query),
     /// Reads records by an SQL-like text.
     ReadByQuery(ReadByQuery),
-    /// Goes on with the result of a [`ReadByQuery`].
+    /// Goes on with the result of a [`ReadByQuery`], a [`ReadView`] or a [`ReadReport`].
     ReadMore(ReadMore),
     /// Reads records by record number.
     Read(Read),
@@ -81,6 +97,30 @@ pub enum Call {
     Lookup(Lookup),
     /// Asks which objects there are, or for the fields of one.
     Inspect(Inspect),
+    /// Reads what a custom relation leads to.
+    ReadRelated(ReadRelated),
+    /// Reads a view of the user interface.
+    ReadView(ReadView),
+    /// Starts a report.
+    ReadReport(ReadReport),
+    /// Asks for the dimensions.
+    GetDimensions(GetDimensions),
+    /// Asks for the entities.
+    ReadEntityDetails(ReadEntityDetails),
+    /// Asks in which form a user sees dates and times.
+    ReadUserFormatting(ReadUserFormatting),
+    /// Asks what a user may do.
+    GetUserPermissions(GetUserPermissions),
+    /// Asks who did what to a record.
+    GetAuditTrail(GetAuditTrail),
+    /// Balances of accounts.
+    GetAccountBalances(GetAccountBalances),
+    /// Balances of accounts, parted by dimensions.
+    GetAccountBalancesByDimensions(GetAccountBalancesByDimensions),
+    /// The trial balance.
+    GetTrialBalance(GetTrialBalance),
+    /// A function that has no type of its own here, such as one that writes.
+    Raw(RawFunction),
 }
 
 impl Request {
@@ -203,7 +243,7 @@ impl Function {
 
 impl Call {
     /// The vendor's name of the function, as its result repeats it.
-    pub fn function_name(&self) -> &'static str {
+    pub fn function_name(&self) -> &str {
         match self {
             Self::GetApiSession(_) => "getAPISession",
             Self::Query(_) => "query",
@@ -213,6 +253,18 @@ impl Call {
             Self::ReadByName(_) => "readByName",
             Self::Lookup(_) => "lookup",
             Self::Inspect(_) => "inspect",
+            Self::ReadRelated(_) => "readRelated",
+            Self::ReadView(_) => "readView",
+            Self::ReadReport(_) => "readReport",
+            Self::GetDimensions(_) => "getDimensions",
+            Self::ReadEntityDetails(_) => "readEntityDetails",
+            Self::ReadUserFormatting(_) => "readUserFormatting",
+            Self::GetUserPermissions(_) => "getUserPermissions",
+            Self::GetAuditTrail(_) => "getAuditTrail",
+            Self::GetAccountBalances(_) => GetAccountBalances::NAME,
+            Self::GetAccountBalancesByDimensions(_) => GetAccountBalancesByDimensions::NAME,
+            Self::GetTrialBalance(_) => GetTrialBalance::NAME,
+            Self::Raw(call) => call.name(),
         }
     }
 
@@ -225,7 +277,9 @@ impl Call {
             Self::ReadByName(call) => Some(call.object()),
             Self::Lookup(call) => Some(call.object()),
             Self::Inspect(call) => call.object(),
-            Self::GetApiSession(_) | Self::ReadMore(_) => None,
+            Self::ReadRelated(call) => Some(call.object()),
+            Self::GetAuditTrail(call) => Some(call.object()),
+            _ => None,
         }
     }
 
@@ -261,6 +315,18 @@ impl Call {
             Self::ReadByName(call) => call.write(writer),
             Self::Lookup(call) => call.write(writer),
             Self::Inspect(call) => call.write(writer),
+            Self::ReadRelated(call) => call.write(writer),
+            Self::ReadView(call) => call.write(writer),
+            Self::ReadReport(call) => call.write(writer),
+            Self::GetDimensions(call) => call.write(writer),
+            Self::ReadEntityDetails(call) => call.write(writer),
+            Self::ReadUserFormatting(call) => call.write(writer),
+            Self::GetUserPermissions(call) => call.write(writer),
+            Self::GetAuditTrail(call) => call.write(writer),
+            Self::GetAccountBalances(call) => call.write(writer),
+            Self::GetAccountBalancesByDimensions(call) => call.write(writer),
+            Self::GetTrialBalance(call) => call.write(writer),
+            Self::Raw(call) => call.write(writer),
         }
     }
 }
@@ -283,5 +349,22 @@ call_from!(
     Read,
     ReadByName,
     Lookup,
-    Inspect
+    Inspect,
+    ReadRelated,
+    ReadView,
+    ReadReport,
+    GetDimensions,
+    ReadEntityDetails,
+    ReadUserFormatting,
+    GetUserPermissions,
+    GetAuditTrail,
+    GetAccountBalances,
+    GetAccountBalancesByDimensions,
+    GetTrialBalance
 );
+
+impl From<RawFunction> for Call {
+    fn from(call: RawFunction) -> Self {
+        Self::Raw(call)
+    }
+}

@@ -72,7 +72,8 @@ impl Query {
     ///
     /// # Errors
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if nothing is selected; there is no `*`
-    /// here, ask for the fields by [`Lookup`](super::Lookup).
+    /// here, ask for the fields by [`Lookup`](super::Lookup). Also if RECORDNO stands beside an
+    /// aggregate, because then every record is a group of its own.
     pub fn new<S: Into<Selection>>(
         object: ObjectName,
         select: impl IntoIterator<Item = S>,
@@ -82,6 +83,18 @@ impl Query {
             return Err(
                 Error::invalid(format!("a query of {object} selects no field"))
                     .advise("name the fields; lookup lists them"),
+            );
+        }
+        let aggregates = select
+            .iter()
+            .any(|one| matches!(one, Selection::Aggregate(..)));
+        let by_record = select
+            .iter()
+            .any(|one| matches!(one, Selection::Field(field) if field.as_str() == "RECORDNO"));
+        if aggregates && by_record {
+            return Err(
+                Error::invalid(format!("a query of {object} groups by RECORDNO"))
+                    .advise("leave RECORDNO out, or the aggregates"),
             );
         }
         Ok(Self {

@@ -95,22 +95,7 @@ const MOST_KEYS: usize = 100;
 
 impl ByKeys {
     fn new(function: &str, object: ObjectName, keys: Vec<String>) -> Result<Self, Error> {
-        if !(1..=MOST_KEYS).contains(&keys.len()) {
-            return Err(Error::invalid(format!(
-                "a {function} of {object} has {} keys",
-                keys.len()
-            ))
-            .advise("give it 1 to 100"));
-        }
-        if let Some(key) = keys.iter().find(|key| key.is_empty() || key.contains(',')) {
-            return Err(Error::invalid(format!(
-                "a {function} of {object} has the key \"{}\"",
-                shown(key)
-            ))
-            .advise(
-                "keys are separated by commas, so a key cannot be empty or hold one; use query",
-            ));
-        }
+        let keys = checked_keys(function, &object, keys)?;
         Ok(Self {
             object,
             keys,
@@ -127,6 +112,28 @@ impl ByKeys {
         writer.optional("docparid", self.doc_par_id.as_deref());
         writer.close(function);
     }
+}
+
+/// Keys as the comma list of the wire can hold them.
+pub(super) fn checked_keys(
+    function: &str,
+    object: &ObjectName,
+    keys: Vec<String>,
+) -> Result<Vec<String>, Error> {
+    if !(1..=MOST_KEYS).contains(&keys.len()) {
+        return Err(
+            Error::invalid(format!("a {function} of {object} has {} keys", keys.len()))
+                .advise("give it 1 to 100"),
+        );
+    }
+    if let Some(key) = keys.iter().find(|key| key.is_empty() || key.contains(',')) {
+        return Err(Error::invalid(format!(
+            "a {function} of {object} has the key \"{}\"",
+            shown(key)
+        ))
+        .advise("keys are separated by commas, so a key cannot be empty or hold one; use query"));
+    }
+    Ok(keys)
 }
 
 impl FieldList {

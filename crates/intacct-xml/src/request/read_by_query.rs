@@ -21,13 +21,21 @@ pub struct ReadByQuery {
     doc_par_id: Option<String>,
 }
 
-/// Goes on with the result of a [`ReadByQuery`]: the next page of the same size.
+/// Goes on with the result of a [`ReadByQuery`], a [`ReadView`](super::ReadView) or a
+/// [`ReadReport`](super::ReadReport): the next page of the same size.
 ///
 /// A result id belongs to the session and the endpoint that gave it; send it there and nowhere else,
 /// and never keep it as a place to resume from.
 #[derive(Clone, Debug)]
 pub struct ReadMore {
-    result_id: String,
+    of: Listing,
+    id: String,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Listing {
+    Result,
+    Report,
 }
 
 /// A text as a literal of a [`ReadByQuery`] condition: in single quotes, those within it escaped.
@@ -117,8 +125,8 @@ impl ReadByQuery {
     pub(super) fn write(&self, writer: &mut Writer<'_>) {
         writer.open("readByQuery");
         writer.element("object", self.object.as_str());
-        writer.element("fields", &self.fields.to_text());
         writer.element("query", &self.query);
+        writer.element("fields", &self.fields.to_text());
         writer.element("pagesize", &self.page_size.to_string());
         writer.optional("docparid", self.doc_par_id.as_deref());
         writer.close("readByQuery");
@@ -132,18 +140,34 @@ impl ReadMore {
     /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the id is empty: then the first page was
     /// the whole result.
     pub fn new(result_id: impl Into<String>) -> Result<Self, Error> {
-        let result_id = result_id.into();
-        if result_id.is_empty() {
-            return Err(Error::invalid("a readMore without a result id").advise(
+        Self::of(Listing::Result, result_id.into())
+    }
+
+    /// The report that a [`ReadReport`](super::ReadReport) began: that it is not ready, or its next
+    /// page. With its last page the gateway deletes it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Invalid`](crate::ErrorKind::Invalid) if the id is empty.
+    pub fn report(report_id: impl Into<String>) -> Result<Self, Error> {
+        Self::of(Listing::Report, report_id.into())
+    }
+
+    fn of(of: Listing, id: String) -> Result<Self, Error> {
+        if id.is_empty() {
+            return Err(Error::invalid("a readMore without an id").advise(
                 "a result without an id fits on its first page; there is no more to read",
             ));
         }
-        Ok(Self { result_id })
+        Ok(Self { of, id })
     }
 
     pub(super) fn write(&self, writer: &mut Writer<'_>) {
+        let name = match self.of {
+            Listing::Result => "resultId",
+            Listing::Report => "reportId",
+        };
         writer.open("readMore");
-        writer.element("resultId", &self.result_id);
+        writer.element(name, &self.id);
         writer.close("readMore");
     }
 }

@@ -2,7 +2,7 @@
 
 use time::{Date, OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
-use crate::values::{format_date, format_timestamp};
+use crate::values::{format_date, format_timestamp, parse_date, parse_timestamp};
 
 /// A value of a [`Filter`](super::Filter), in the gateway's text form.
 ///
@@ -26,6 +26,19 @@ impl Value {
         // Only the first and last hours of representable time cannot be moved; those stay as given.
         let local = instant.checked_to_offset(source).unwrap_or(instant);
         PrimitiveDateTime::new(local.date(), local.time()).into()
+    }
+
+    /// Whether it is known to come before another value of the same kind.
+    pub(super) fn is_before(&self, other: &Self) -> bool {
+        let numbers = (self.0.parse::<i128>(), other.0.parse::<i128>());
+        if let (Ok(this), Ok(other)) = numbers {
+            return this < other;
+        }
+        let times = (parse_timestamp(&self.0), parse_timestamp(&other.0));
+        if let (Ok(this), Ok(other)) = times {
+            return this < other;
+        }
+        matches!((parse_date(&self.0), parse_date(&other.0)), (Ok(this), Ok(other)) if this < other)
     }
 
     /// The text as it is compared, not escaped.
