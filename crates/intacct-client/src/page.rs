@@ -127,7 +127,8 @@ impl<P> Stream for Pages<P> {
 }
 
 impl<P> Pages<P> {
-    fn start(&mut self) {
+    /// Begins to read ahead, if that has not begun.
+    pub(crate) fn start(&mut self) {
         self.state = match std::mem::replace(&mut self.state, State::Ended) {
             State::Idle(task, receiver) => match Handle::try_current() {
                 Ok(runtime) => State::Reading {

@@ -6,6 +6,7 @@
 use intacct_xml::request::{Function, Query};
 use intacct_xml::response::Records;
 use serde::de::DeserializeOwned;
+use sync_http::Retry;
 
 use crate::batch::Batching;
 use crate::client::{Client, Work};
@@ -173,6 +174,7 @@ pub(crate) fn missing(attribute: &str) -> Error {
 pub(crate) fn changed(expected: u64, found: u64) -> Error {
     let message = "the result changed while it was read: start the query again";
     Error::new(ErrorKind::Conflict, Reason::TotalChanged, message)
+        .retrying(Retry::Backoff)
         .with_context("expected", expected.to_string())
         .with_context("found", found.to_string())
 }

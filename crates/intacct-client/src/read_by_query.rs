@@ -235,6 +235,7 @@ fn lost(error: Error) -> Error {
 pub(crate) fn cursor_lost(error: Error, message: &str) -> Error {
     let errors = error.gateway_errors().to_vec();
     Error::new(ErrorKind::Conflict, Reason::CursorLost, message)
+        .retrying(sync_http::Retry::Backoff)
         .with_gateway_errors(&errors)
         .with_context("function", "readMore")
         .because(error)

@@ -84,6 +84,12 @@ pub trait Source: Debug + Send + Sync {
     /// Counts and sums, where the source can tell them.
     async fn control_totals(&self, query: &TotalsQuery) -> Result<Option<ControlTotals>>;
 
+    /// What was found on the way that a person must know: fields left out, objects that the user may
+    /// not read, records that are wrong in themselves. Everything since the source was made.
+    fn findings(&self) -> Vec<Finding> {
+        Vec::new()
+    }
+
     /// How many calls were made for a stream so far: they cost money.
     fn calls(&self, stream: &StreamName) -> u64 {
         let _ = stream;

@@ -10,10 +10,12 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use intacct_xml::request::{FieldList, Order, Query, ReadByQuery, quote_literal};
 use intacct_xml::{FieldName, ObjectName};
 use serde::Deserialize;
-use sync_core::{Error, Result, SourceBatch};
+use sync_core::{Error, ErrorKind, Result, SourceBatch};
 
 use super::contract::{Contract, name_of};
-use super::request_error;
+use super::discovery::Denied;
+use super::options::Books;
+use super::{is_absent, request_error};
 use crate::Client;
 
 #[derive(Deserialize)]
@@ -28,6 +30,7 @@ struct Period {
 pub(super) fn read(
     client: Client,
     contract: Arc<Contract>,
+    books: Books,
 ) -> impl Stream<Item = Result<SourceBatch>> + Send + 'static {
     let of_client = client.clone();
     let names = stream::once(async move { periods(&of_client).await });
@@ -35,7 +38,7 @@ pub(super) fn read(
         .map_ok(|names| stream::iter(names).map(Ok::<_, Error>))
         .try_flatten();
     names
-        .map_ok(move |name| of_period(&client, &contract, &name))
+        .map_ok(move |name| of_period(&client, &contract, &name, &books))
         .try_flatten()
 }
 
@@ -60,8 +63,9 @@ fn of_period(
     client: &Client,
     contract: &Arc<Contract>,
     period: &str,
+    books: &Books,
 ) -> BoxStream<'static, Result<SourceBatch>> {
-    let pages = asked(contract, period).map(|read| {
+    let pages = asked(contract, period, books).map(|read| {
         client
             .read_by_query_batches(read, Arc::clone(&contract.wire_schema))
             .map_err(Error::from)
@@ -75,7 +79,7 @@ fn of_period(
         .and_then(move |page| {
             let contract = Arc::clone(&contract);
             async move {
-                let mut batch = SourceBatch::new(contract.as_described(page.records.batch)?);
+                let mut batch = SourceBatch::new(contract.as_described(page.records.batch, None)?);
                 let rejected = page.records.rejected.into_iter();
                 batch.rejected = rejected.map(|record| contract.unreadable(record)).collect();
                 Ok(batch)
@@ -84,8 +88,40 @@ fn of_period(
         .boxed()
 }
 
-fn asked(contract: &Contract, period: &str) -> Result<ReadByQuery> {
-    let condition = format!("PERIOD = {}", quote_literal(period).map_err(request_error)?);
+fn asked(contract: &Contract, period: &str, books: &Books) -> Result<ReadByQuery> {
+    let quoted = |text: &str| quote_literal(text).map_err(request_error);
+    let mut condition = format!("PERIOD = {}", quoted(period)?);
+    if let Books::Only(ids) = books {
+        let ids = ids
+            .iter()
+            .map(|id| quoted(id))
+            .collect::<Result<Vec<_>>>()?;
+        condition.push_str(&format!(" AND BOOKID in ({})", ids.join(", ")));
+    }
     let fields = FieldList::Named(contract.select.clone());
     Ok(ReadByQuery::new(contract.object.clone(), condition).with_fields(fields))
+}
+
+/// Whether the user may read balances: one of the first period tells.
+pub(super) async fn probe(
+    client: &Client,
+    contract: &Contract,
+    books: &Books,
+) -> Result<Option<Denied>> {
+    let periods = match periods(client).await {
+        Ok(periods) => periods,
+        Err(error) if error.kind() == ErrorKind::Permission => return Ok(None),
+        Err(error) => return Err(error),
+    };
+    let Some(period) = periods.first() else {
+        return Ok(None);
+    };
+    let asked = asked(contract, period, books)?;
+    let asked = asked.with_page_size(1).map_err(request_error)?;
+    let mut pages = client.read_by_query_as::<serde::de::IgnoredAny>(asked);
+    match pages.try_next().await {
+        Ok(_) => Ok(None),
+        Err(error) if is_absent(&error) => Ok(Some(Denied::new(contract.object.as_str(), error))),
+        Err(error) => Err(error.into()),
+    }
 }

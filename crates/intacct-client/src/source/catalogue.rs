@@ -5,6 +5,15 @@
 //! custom fields are added. Bank accounts, tax ids, social security numbers and dates of birth are
 //! not among the defaults.
 
+use intacct_xml::FieldName;
+use intacct_xml::request::Filter;
+use sync_core::Result;
+
+use super::blueprint::HierarchyFields;
+use super::contract::name_of;
+use super::options::Books;
+use super::request_error;
+
 use self::FieldType::{Amount, Boolean, Date, Integer, Rate, Text, Timestamp};
 
 /// The type of a column, by what it holds.
@@ -35,6 +44,8 @@ pub(crate) enum Reading {
     Whole,
     /// Whole, one reporting period after the other.
     ByPeriod,
+    /// Whole, by offset: several fields make the key.
+    ByOffset,
 }
 
 /// What a delete at the source does to the row.
@@ -66,6 +77,39 @@ pub(crate) struct Definition {
 }
 
 impl Definition {
+    /// What a path through the hierarchy of a dimension, or of the chart of accounts, is made of.
+    pub(super) fn hierarchy(&self) -> Option<HierarchyFields> {
+        let id = match self.object {
+            // Accounts name no parent: they stand in categories, and these in statements.
+            "GLACCOUNT" => {
+                let levels = ["ACCOUNTTYPE", "CATEGORY", "ACCOUNTNO"];
+                return Some(HierarchyFields::Levels(levels.map(str::to_owned).into()));
+            }
+            "DEPARTMENT" => "DEPARTMENTID",
+            "LOCATION" => "LOCATIONID",
+            "CLASS" => "CLASSID",
+            "PROJECT" => "PROJECTID",
+            "CUSTOMER" => "CUSTOMERID",
+            "VENDOR" => "VENDORID",
+            _ => return None,
+        };
+        let (id, parent) = (id.to_owned(), "PARENTID".to_owned());
+        Some(HierarchyFields::Parents { id, parent })
+    }
+
+    /// The books that are wanted, for the objects that have rows of several.
+    pub(super) fn filter(&self, books: &Books) -> Result<Option<Filter>> {
+        let Books::Only(ids) = books else {
+            return Ok(None);
+        };
+        if self.object != "GLDETAIL" {
+            return Ok(None);
+        }
+        let field = name_of(FieldName::new("BOOKID"))?;
+        let filter = Filter::one_of(field, ids.iter().map(String::as_str));
+        filter.map(Some).map_err(request_error)
+    }
+
     /// The fields, in their order.
     pub(crate) fn fields(&self) -> impl Iterator<Item = (&'static str, FieldType)> + '_ {
         self.fields.iter().copied().flatten().copied()
@@ -139,35 +183,38 @@ const GLACCOUNT: Definition = Definition {
     sums: &[],
     group_by: &[],
     fallbacks: &[],
-    fields: &[&[
-        ("ACCOUNTNO", Text),
-        ("ACCOUNTTYPE", Text),
-        ("ALTERNATIVEACCOUNT", Text),
-        ("CATEGORY", Text),
-        ("CATEGORYKEY", Integer),
-        ("CLOSETOACCTKEY", Integer),
-        ("CLOSINGACCOUNTNO", Text),
-        ("CLOSINGACCOUNTTITLE", Text),
-        ("CLOSINGTYPE", Text),
-        ("CREATEDBY", Integer),
-        ("MODIFIEDBY", Integer),
-        ("NORMALBALANCE", Text),
-        ("RECORDNO", Text),
-        ("REQUIRECLASS", Boolean),
-        ("REQUIRECUSTOMER", Boolean),
-        ("REQUIREDEPT", Boolean),
-        ("REQUIREEMPLOYEE", Boolean),
-        ("REQUIREITEM", Boolean),
-        ("REQUIRELOC", Boolean),
-        ("REQUIREPROJECT", Boolean),
-        ("REQUIREVENDOR", Boolean),
-        ("REQUIREWAREHOUSE", Boolean),
-        ("STATUS", Text),
-        ("TAXABLE", Boolean),
-        ("TITLE", Text),
-        ("WHENCREATED", Timestamp),
-        ("WHENMODIFIED", Timestamp),
-    ]],
+    fields: &[
+        &[
+            ("ACCOUNTNO", Text),
+            ("ACCOUNTTYPE", Text),
+            ("ALTERNATIVEACCOUNT", Text),
+            ("CATEGORY", Text),
+            ("CATEGORYKEY", Integer),
+            ("CLOSETOACCTKEY", Integer),
+            ("CLOSINGACCOUNTNO", Text),
+            ("CLOSINGACCOUNTTITLE", Text),
+            ("CLOSINGTYPE", Text),
+            ("CREATEDBY", Integer),
+            ("MODIFIEDBY", Integer),
+            ("NORMALBALANCE", Text),
+            ("RECORDNO", Text),
+            ("REQUIRECLASS", Boolean),
+            ("REQUIRECUSTOMER", Boolean),
+            ("REQUIREDEPT", Boolean),
+            ("REQUIREEMPLOYEE", Boolean),
+            ("REQUIREITEM", Boolean),
+            ("REQUIRELOC", Boolean),
+            ("REQUIREPROJECT", Boolean),
+            ("REQUIREVENDOR", Boolean),
+            ("REQUIREWAREHOUSE", Boolean),
+            ("STATUS", Text),
+            ("TAXABLE", Boolean),
+            ("TITLE", Text),
+            ("WHENCREATED", Timestamp),
+            ("WHENMODIFIED", Timestamp),
+        ],
+        ENTITY,
+    ],
 };
 
 /// Departments.
@@ -503,32 +550,35 @@ const APBILL: Definition = Definition {
     sums: &["TOTALENTERED", "TOTALPAID", "TOTALDUE"],
     group_by: &["STATE"],
     fallbacks: &[],
-    fields: &[&[
-        ("RECORDNO", Text),
-        ("AUWHENCREATED", Timestamp),
-        ("BASECURR", Text),
-        ("BILLTOPAYTOCONTACTNAME", Text),
-        ("BILLTOPAYTOKEY", Integer),
-        ("CURRENCY", Text),
-        ("DESCRIPTION", Text),
-        ("DOCNUMBER", Text),
-        ("DUE_IN_DAYS", Integer),
-        ("RECORDID", Text),
-        ("RECORDTYPE", Text),
-        ("SHIPTORETURNTOCONTACTNAME", Text),
-        ("SHIPTORETURNTOKEY", Integer),
-        ("STATE", Text),
-        ("TOTALDUE", Amount),
-        ("TOTALENTERED", Amount),
-        ("TOTALPAID", Amount),
-        ("VENDORID", Text),
-        ("VENDORNAME", Text),
-        ("WHENCREATED", Date),
-        ("WHENDUE", Date),
-        ("WHENMODIFIED", Timestamp),
-        ("WHENPAID", Date),
-        ("WHENPOSTED", Date),
-    ]],
+    fields: &[
+        &[
+            ("RECORDNO", Text),
+            ("AUWHENCREATED", Timestamp),
+            ("BASECURR", Text),
+            ("BILLTOPAYTOCONTACTNAME", Text),
+            ("BILLTOPAYTOKEY", Integer),
+            ("CURRENCY", Text),
+            ("DESCRIPTION", Text),
+            ("DOCNUMBER", Text),
+            ("DUE_IN_DAYS", Integer),
+            ("RECORDID", Text),
+            ("RECORDTYPE", Text),
+            ("SHIPTORETURNTOCONTACTNAME", Text),
+            ("SHIPTORETURNTOKEY", Integer),
+            ("STATE", Text),
+            ("TOTALDUE", Amount),
+            ("TOTALENTERED", Amount),
+            ("TOTALPAID", Amount),
+            ("VENDORID", Text),
+            ("VENDORNAME", Text),
+            ("WHENCREATED", Date),
+            ("WHENDUE", Date),
+            ("WHENMODIFIED", Timestamp),
+            ("WHENPAID", Date),
+            ("WHENPOSTED", Date),
+        ],
+        ENTITY,
+    ],
 };
 
 /// Lines of bills.

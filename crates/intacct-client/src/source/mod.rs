@@ -1,15 +1,11 @@
-//! A company's books as a [`Source`] of the default streams.
+//! A company's books as a [`Source`] of the default streams, and of any other object.
 
-use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
-use intacct_xml::ObjectName;
-use intacct_xml::metadata::ObjectDefinition;
-use intacct_xml::request::Query;
 use sync_core::{
     ControlTotals, Error, ErrorKind, Finding, ReadRequest, Result, Selection, Severity, Source,
     SourceBatch, StreamDescriptor, StreamName, TotalsQuery,
@@ -21,41 +17,56 @@ use crate::Client;
 use crate::error::{ErrorKind as ClientErrorKind, Reason};
 
 mod balances;
+mod blueprint;
 mod catalogue;
 mod contract;
+mod discovery;
 mod failure;
+mod hierarchy;
+mod notes;
+mod options;
+mod permissions;
+mod probing;
 mod reading;
 mod totals;
 
-use catalogue::{DEFINITIONS, Reading};
-use contract::{Contract, is_related, name_of};
+pub use options::{Books, DefaultStreams, FieldChoice, ObjectStream, SourceOptions};
+
+use catalogue::Reading;
+use contract::Contract;
+use discovery::{Found, Known};
+use notes::Notes;
+use reading::Reader;
 
 /// The books of one company: 19 default streams, from the chart of accounts to ledger lines and
-/// account balances.
+/// account balances, and whatever other objects are added.
 ///
-/// What a company has is looked up once, when it is first asked for: fields that it lacks are left
-/// out, its custom fields are added.
+/// What a company has, and what the user may read of it, is found out once, when it is first asked
+/// for: fields that it lacks or that queries refuse are left out, its custom fields and user-defined
+/// dimensions are added.
 pub struct IntacctSource {
     client: Client,
     company: String,
+    options: SourceOptions,
     found: OnceCell<Found>,
-}
-
-struct Found {
-    contracts: BTreeMap<StreamName, Arc<Contract>>,
-    /// In the order of the catalogue.
-    order: Vec<StreamName>,
-    findings: Vec<Finding>,
+    notes: Arc<Notes>,
 }
 
 impl IntacctSource {
     /// The books that this client's user may read.
     pub fn new(client: Client) -> Self {
+        Self::with_options(client, SourceOptions::default())
+    }
+
+    /// Those of them that the options name, and in the way that they name.
+    pub fn with_options(client: Client, options: SourceOptions) -> Self {
         let company = client.config().credentials.user.company_id.clone();
         Self {
             client,
             company,
+            options,
             found: OnceCell::new(),
+            notes: Arc::default(),
         }
     }
 
@@ -65,67 +76,47 @@ impl IntacctSource {
     }
 
     async fn found(&self) -> Result<&Found> {
-        self.found.get_or_try_init(|| self.look_up()).await
+        let discover = || discovery::discover(&self.client, &self.options, &self.notes);
+        self.found.get_or_try_init(discover).await
     }
 
-    async fn look_up(&self) -> Result<Found> {
-        let mut found = Found {
-            contracts: BTreeMap::new(),
-            order: Vec::new(),
-            findings: Vec::new(),
-        };
-        for definition in DEFINITIONS {
-            let object = name_of(ObjectName::new(definition.object))?;
-            let defined: ObjectDefinition = match self.client.lookup(&object).await {
-                Ok(defined) => defined,
-                Err(error) if is_absent(&error) => {
-                    let what = format!("the company has no such object, or hides it: {error}");
-                    let remedy =
-                        "subscribe to the application that it belongs to, or leave the stream out";
-                    let finding = Finding::new(Severity::Warning, definition.stream, what);
-                    found.findings.push(finding.remedy(remedy));
-                    continue;
-                }
-                Err(error) => return Err(error.into()),
-            };
-            for (field, _) in definition.fields() {
-                if defined.field(field).is_none() && !is_related(field, &defined) {
-                    let what = format!("the company has no field {field}; the column is left out");
-                    found
-                        .findings
-                        .push(Finding::new(Severity::Info, definition.stream, what));
-                }
-            }
-            let contract = Contract::new(definition, &defined)?;
-            let name = contract.descriptor.name.clone();
-            found.order.push(name.clone());
-            found.contracts.insert(name, Arc::new(contract));
-        }
-        Ok(found)
-    }
-
-    async fn contract(&self, stream: &StreamDescriptor) -> Result<Arc<Contract>> {
-        let contract = self.found().await?.contracts.get(stream.name.as_str());
-        contract.map(Arc::clone).ok_or_else(|| {
+    async fn known(&self, stream: &StreamDescriptor) -> Result<&Known> {
+        let known = self.found().await?.streams.get(stream.name.as_str());
+        known.ok_or_else(|| {
             let what = "the company has no such stream; discover lists those that it has";
             Error::new(ErrorKind::NotFound, what).with("stream", stream.name.as_str())
         })
     }
 
+    /// A stream that the user may read.
+    async fn readable(&self, stream: &StreamDescriptor) -> Result<Arc<Contract>> {
+        let known = self.known(stream).await?;
+        match &known.denied {
+            None => Ok(Arc::clone(&known.contract)),
+            Some(denied) => Err(denied.error()),
+        }
+    }
+
+    async fn reader(&self, stream: &StreamDescriptor) -> Result<Reader> {
+        Ok(Reader {
+            client: self.client.clone(),
+            contract: self.readable(stream).await?,
+            notes: Arc::clone(&self.notes),
+        })
+    }
+
     async fn pages(&self, request: ReadRequest) -> Result<BoxStream<'static, Result<SourceBatch>>> {
-        let contract = self.contract(&request.stream).await?;
-        let client = &self.client;
-        match (contract.reading, request.selection) {
+        let reader = self.reader(&request.stream).await?;
+        match (reader.contract.reading, request.selection) {
             (Reading::ByModified, Selection::Changes { window, after }) => {
-                Ok(reading::changes(client, contract, window, after))
+                Ok(reader.changes(window, after))
             }
-            (Reading::Whole, Selection::Changes { .. }) => Ok(reading::whole(client, contract)),
+            (Reading::Whole, Selection::Changes { .. }) => Ok(reader.whole()),
+            (Reading::ByOffset, Selection::Changes { .. }) => Ok(reader.by_offset()),
             (Reading::ByPeriod, Selection::Changes { .. }) => {
-                Ok(balances::read(client.clone(), contract).boxed())
+                Ok(self.balances(reader.contract).boxed())
             }
-            (Reading::ByModified | Reading::Whole, Selection::Keys) => {
-                Ok(reading::keys(client, contract))
-            }
+            (Reading::ByModified | Reading::Whole, Selection::Keys) => Ok(reader.keys()),
             (_, selection) => {
                 let what = "this stream cannot be read in that way";
                 Err(Error::new(ErrorKind::Unsupported, what)
@@ -134,32 +125,11 @@ impl IntacctSource {
         }
     }
 
-    /// Whether the user may read an object: a page of one record tells, `lookup` does not.
-    async fn probe(&self, contract: &Contract) -> Result<Option<Finding>> {
-        let stream = contract.descriptor.name.as_str();
-        if contract.reading == Reading::ByPeriod {
-            return Ok(None);
-        }
-        let query = Query::new(contract.object.clone(), contract.key.iter().cloned())
-            .and_then(|query| query.with_page_size(1))
-            .map_err(request_error)?;
-        match self
-            .client
-            .query_as::<serde::de::IgnoredAny>(query)
-            .try_next()
-            .await
-        {
-            Ok(_) => Ok(None),
-            Err(error) if is_absent(&error) => {
-                let remedy =
-                    "grant the user's role View permission on the object, or leave the stream out";
-                let what = format!("the user may not read it: {error}");
-                Ok(Some(
-                    Finding::new(Severity::Failure, stream, what).remedy(remedy),
-                ))
-            }
-            Err(error) => Err(error.into()),
-        }
+    fn balances(
+        &self,
+        contract: Arc<Contract>,
+    ) -> impl futures_util::Stream<Item = Result<SourceBatch>> + Send + 'static {
+        balances::read(self.client.clone(), contract, self.options.books.clone())
     }
 }
 
@@ -192,23 +162,30 @@ impl Source for IntacctSource {
         let what = format!("user {user} is logged in to company {}", self.company);
         let mut findings = vec![Finding::new(Severity::Info, "session", what)];
         let found = self.found().await?;
-        findings.extend(found.findings.iter().cloned());
         for name in &found.order {
-            if let Some(contract) = found.contracts.get(name) {
-                findings.extend(self.probe(contract).await?);
+            if let Some(known) = found.streams.get(name) {
+                let readable = match (known.contract.reading, &known.denied) {
+                    (Reading::ByPeriod, None) => {
+                        let books = &self.options.books;
+                        balances::probe(&self.client, &known.contract, books).await?
+                    }
+                    (_, denied) => denied.clone(),
+                };
+                findings.push(match readable {
+                    Some(denied) => denied.finding(name),
+                    None => known.summary(),
+                });
             }
         }
+        findings.extend(self.notes.all());
         Ok(findings)
     }
 
     async fn discover(&self) -> Result<Vec<StreamDescriptor>> {
         let found = self.found().await?;
-        let contracts = found
-            .order
-            .iter()
-            .filter_map(|name| found.contracts.get(name));
-        Ok(contracts
-            .map(|contract| (*contract.descriptor).clone())
+        let known = found.order.iter().filter_map(|it| found.streams.get(it));
+        Ok(known
+            .map(|known| (*known.contract.descriptor).clone())
             .collect())
     }
 
@@ -217,31 +194,33 @@ impl Source for IntacctSource {
     }
 
     async fn control_totals(&self, query: &TotalsQuery) -> Result<Option<ControlTotals>> {
-        let contract = self.contract(&query.stream).await?;
-        match contract.reading {
+        let reader = self.reader(&query.stream).await?;
+        match reader.contract.reading {
             // Aggregates of balances are not documented, so they are read once more and summed here.
             Reading::ByPeriod => {
-                let pages = balances::read(self.client.clone(), contract);
+                let pages = self.balances(reader.contract);
                 totals::of_pages(pages.boxed(), query).await.map(Some)
             }
-            Reading::ByModified | Reading::Whole => {
-                totals::by_aggregates(&self.client, &contract, query)
-                    .await
-                    .map(Some)
+            Reading::ByModified | Reading::Whole | Reading::ByOffset => {
+                totals::by_aggregates(&reader, query).await.map(Some)
             }
         }
     }
 
+    fn findings(&self) -> Vec<Finding> {
+        self.notes.all()
+    }
+
     fn calls(&self, stream: &StreamName) -> u64 {
-        let definition = DEFINITIONS.iter().find(|it| it.stream == stream.as_str());
-        let Some(definition) = definition else {
+        let known = self.found.get();
+        let Some(known) = known.and_then(|found| found.streams.get(stream)) else {
             return 0;
         };
         let counts = self.client.calls();
         let own = counts.iter().filter(|(function, object, _)| match object {
-            Some(object) => *object == definition.object,
+            Some(object) => *object == known.contract.object.as_str(),
             // `readMore` names no object, and only balances are read by it.
-            None => *function == "readMore" && definition.reading == Reading::ByPeriod,
+            None => *function == "readMore" && known.contract.reading == Reading::ByPeriod,
         });
         own.map(|(_, _, count)| count.sent).sum()
     }
@@ -251,6 +230,7 @@ impl fmt::Debug for IntacctSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("IntacctSource")
             .field("company", &self.company)
+            .field("options", &self.options)
             .finish_non_exhaustive()
     }
 }

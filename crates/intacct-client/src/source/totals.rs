@@ -8,21 +8,21 @@ use intacct_xml::FieldName;
 use intacct_xml::request::{Aggregate, Filter, Order, Query, Selection, Value};
 use sync_core::column::{self, Column};
 use sync_core::totals::GroupTotals;
-use sync_core::{ControlTotals, Decimal, Error, ErrorKind, Result, SourceBatch, TotalsQuery};
+use sync_core::{
+    ControlTotals, Decimal, Error, ErrorKind, Result, SourceBatch, TotalsQuery, Window,
+};
 
-use super::contract::Contract;
-use super::{reading, request_error};
-use crate::Client;
+use super::reading::{self, Reader};
+use super::request_error;
 
 /// One group of an aggregate query: names and texts.
 type Group = HashMap<String, Option<String>>;
 
 /// Asks the gateway to count and sum.
-pub(super) async fn by_aggregates(
-    client: &Client,
-    contract: &Contract,
-    query: &TotalsQuery,
-) -> Result<ControlTotals> {
+pub(super) async fn by_aggregates(reader: &Reader, query: &TotalsQuery) -> Result<ControlTotals> {
+    let Reader {
+        client, contract, ..
+    } = reader;
     let shape = &query.stream.totals;
     let fields = |columns: &[String]| -> Result<Vec<FieldName>> {
         columns
@@ -48,11 +48,25 @@ pub(super) async fn by_aggregates(
         .map_err(request_error)?
         .with_order(group_by.iter().cloned().map(Order::ascending))
         .with_options(reading::options());
+    let mut filters: Vec<Filter> = contract.filter.iter().cloned().collect();
     if let (Some(before), Some(modified)) = (query.modified_before, &contract.descriptor.modified) {
         let modified = contract.field_of(modified)?;
+        let mut never = Filter::is_null(modified.clone());
+        let window = Window {
+            from: None,
+            until: before,
+        };
+        if let Some(created) = reader.created_in(window) {
+            never = never.and(created);
+        }
         let before = Value::instant(before, client.config().source_offset);
-        let never = Filter::is_null(modified.clone());
-        asked = asked.with_filter(Filter::less_than(modified, before).or(never));
+        filters.push(Filter::less_than(modified, before).or(never));
+    }
+    if let Ok(filter) = Filter::all(filters) {
+        asked = asked.with_filter(filter);
+    }
+    if let Some(id) = &contract.doc_par_id {
+        asked = asked.with_doc_par_id(id);
     }
 
     let mut totals = ControlTotals::default();

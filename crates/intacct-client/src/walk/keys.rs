@@ -8,11 +8,13 @@ use super::machine::RowKey;
 /// Hands everything on to another target, and keeps key and modified time of each record, in the answer's order, also
 /// of records that the other target rejects.
 pub(super) struct Keys {
-    key: FieldName,
+    keys: Vec<FieldName>,
     modified: Option<FieldName>,
     /// Those of the two that the other target did not ask for.
     hidden: Vec<FieldName>,
     rows: Vec<Row>,
+    /// The key texts of all rows, as many for each as there are key fields.
+    key_texts: Vec<Option<Span>>,
     /// All texts, one behind the other.
     text: String,
     depth: usize,
@@ -22,7 +24,6 @@ pub(super) struct Keys {
 
 #[derive(Clone, Copy, Default)]
 struct Row {
-    key: Option<Span>,
     modified: Option<Span>,
 }
 
@@ -33,12 +34,16 @@ struct Span {
 }
 
 impl Keys {
-    pub(super) fn new(key: FieldName, modified: Option<FieldName>) -> Self {
+    pub(super) fn new(
+        keys: impl IntoIterator<Item = FieldName>,
+        modified: Option<FieldName>,
+    ) -> Self {
         Self {
-            key,
+            keys: keys.into_iter().collect(),
             modified,
             hidden: Vec::new(),
             rows: Vec::new(),
+            key_texts: Vec::new(),
             text: String::new(),
             depth: 0,
             again: false,
@@ -48,25 +53,39 @@ impl Keys {
     /// Keeps key and modified field from the other target where they are not among the fields that it asked for.
     #[cfg(feature = "arrow")]
     pub(super) fn hiding_all_but(mut self, wanted: &[FieldName]) -> Self {
-        let own = std::iter::once(&self.key).chain(&self.modified);
+        let own = self.keys.iter().chain(&self.modified);
         self.hidden = own.filter(|name| !wanted.contains(name)).cloned().collect();
         self
     }
 
-    /// Where the records of the page stand that was read to its end.
+    /// Where the records of the page stand that was read to its end, by the first of the key fields.
     pub(super) fn rows(&self) -> Vec<RowKey<'_>> {
-        let text = |span: Option<Span>| span.and_then(|span| self.text.get(span.start..span.end));
-        self.rows
-            .iter()
-            .map(|row| RowKey {
-                modified: text(row.modified),
-                key: text(row.key),
-            })
-            .collect()
+        let firsts = self.key_texts.chunks(self.keys.len().max(1));
+        let rows = self.rows.iter().zip(firsts);
+        rows.map(|(row, texts)| RowKey {
+            modified: self.text_of(row.modified),
+            key: texts.first().and_then(|text| self.text_of(*text)),
+        })
+        .collect()
+    }
+
+    /// The values of all key fields of each record in one text, parted by a character that XML forbids.
+    pub(super) fn joined(&self) -> Vec<String> {
+        let texts = self.key_texts.chunks(self.keys.len().max(1));
+        let joined = |texts: &[Option<Span>]| {
+            let texts = texts.iter().map(|text| self.text_of(*text).unwrap_or(""));
+            texts.collect::<Vec<_>>().join("\u{1f}")
+        };
+        texts.map(joined).collect()
+    }
+
+    fn text_of(&self, span: Option<Span>) -> Option<&str> {
+        span.and_then(|span| self.text.get(span.start..span.end))
     }
 
     fn clear(&mut self) {
         self.rows.clear();
+        self.key_texts.clear();
         self.text.clear();
         self.depth = 0;
         self.again = false;
@@ -76,31 +95,37 @@ impl Keys {
         self.depth = 0;
         if !self.again {
             self.rows.push(Row::default());
+            let texts = self.key_texts.len() + self.keys.len();
+            self.key_texts.resize(texts, None);
         }
     }
 
     fn note(&mut self, name: &str, value: &str) {
-        let is_key = name == self.key.as_str();
+        let key = self.keys.iter().position(|key| name == key.as_str());
         let is_modified = || {
             self.modified
                 .as_ref()
                 .is_some_and(|modified| name == modified.as_str())
         };
-        if self.again || self.depth > 0 || !(is_key || is_modified()) {
+        if self.again || self.depth > 0 || !(key.is_some() || is_modified()) {
             return;
         }
         let start = self.text.len();
         self.text.push_str(value);
-        let span = Some(Span {
-            start,
-            end: self.text.len(),
-        });
-        if let Some(row) = self.rows.last_mut() {
-            *(if is_key {
-                &mut row.key
-            } else {
-                &mut row.modified
-            }) = span;
+        let end = self.text.len();
+        let span = Some(Span { start, end });
+        match key {
+            Some(key) => {
+                let first = self.key_texts.len().saturating_sub(self.keys.len());
+                if let Some(text) = self.key_texts.get_mut(first + key) {
+                    *text = span;
+                }
+            }
+            None => {
+                if let Some(row) = self.rows.last_mut() {
+                    row.modified = span;
+                }
+            }
         }
     }
 }

@@ -1,12 +1,12 @@
 //! The walk itself: which query comes next, and which records of its answer are new. Sends nothing.
 
-use std::cmp::Ordering;
-
 use intacct_xml::request::{Filter, Order, Query, Value};
 use intacct_xml::values::parse_timestamp;
 use time::{Duration, OffsetDateTime};
 
 use super::cursor::Cursor;
+use super::order::KeyOrder;
+use super::pace::Pace;
 use super::spec::{NullPass, Range, WalkSpec, WalkWindow};
 use crate::error::{Error, ErrorKind, Reason, Result};
 
@@ -31,21 +31,37 @@ pub struct Released {
 /// A walk as a state machine: ask for the [next query](Self::next_query), send it, hand in the keys that came, release
 /// what it says, until there is no next query.
 ///
-/// Its whole state is its cursor and the pass it is in, so that a walk resumed from a cursor goes on exactly as the
-/// one that wrote it.
+/// What it has to know of the records is its cursor and the pass it is in, so that a walk resumed from a cursor goes on
+/// as the one that wrote it.
+///
+/// Keys are taken in the order of numbers or in that of texts, whichever the gateway keeps to; a walk whose records stand
+/// in neither, or first in one and then in the other, ends with an error.
 #[derive(Clone, Debug)]
 pub struct Walk {
     spec: WalkSpec,
     stage: Stage,
     cursor: Option<Cursor>,
-    /// The part of the window that is read now, where the whole is too much for one query.
-    part: Option<Part>,
+    /// The end of the part of the window that is read now, where the whole is too much for one query.
+    part: Option<OffsetDateTime>,
+    /// The seconds of a part.
+    width: Option<Pace>,
+    order: KeyOrder,
+    /// How many records the last page said come behind it, where the next query asks for just those.
+    expected: Option<u64>,
+    check: Check,
 }
 
-#[derive(Clone, Copy, Debug)]
-struct Part {
-    end: OffsetDateTime,
-    width: Duration,
+/// Whether the gateway compares keys in the order that it puts them in. If it did not, asking for what lies behind a
+/// key would leave records out. It is asked when fewer come than were told to remain, and when nothing was told: for
+/// the greatest keys up to the one in question, of which it must be the greatest, unless it is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Check {
+    NotNeeded,
+    /// The greatest keys are to be asked for.
+    Due,
+    /// Another was the greatest: it is to be asked whether the one in question is gone.
+    IsGone,
+    Passed,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -120,9 +136,22 @@ impl Walk {
             stage,
             cursor,
             part: None,
+            width: None,
+            order: KeyOrder::UNKNOWN,
+            expected: None,
+            check: Check::NotNeeded,
         };
         walk.settle();
+        walk.check = walk.check_at_first();
         walk
+    }
+
+    /// Nothing was told of what lies behind the key that is asked from first.
+    fn check_at_first(&self) -> Check {
+        match self.stage {
+            Stage::Keys { after: Some(_) } | Stage::Tie { .. } => Check::Due,
+            _ => Check::NotNeeded,
+        }
     }
 
     /// What the walk reads.
@@ -159,15 +188,21 @@ impl Walk {
         else {
             return false;
         };
+        let beginning = |low: &Option<OffsetDateTime>| low.unwrap_or(OLDEST.min(window.high));
         let low = match from {
-            From::Since(low) => low.unwrap_or(OLDEST.min(window.high)),
+            From::Since(low) => beginning(low),
             From::At { time, .. } | From::Behind(time) => *time,
         };
-        let width = Duration::seconds((self.end(window) - low).whole_seconds() / 2);
-        let Some(end) = low.checked_add(width).filter(|_| width > Duration::SECOND) else {
+        let half = (self.end(window) - low).whole_seconds() / 2;
+        let end = low.checked_add(Duration::seconds(half));
+        let (Some(end), Ok(half @ 2..)) = (end, u64::try_from(half)) else {
             return false;
         };
-        self.part = Some(Part { end, width });
+        let whole = (window.high - beginning(&window.low)).whole_seconds();
+        let whole = u64::try_from(whole).unwrap_or(half).max(half);
+        let width = self.width.get_or_insert_with(|| Pace::new(2, whole, 1));
+        width.slow_down_to(half);
+        self.part = Some(end);
         true
     }
 
@@ -179,10 +214,15 @@ impl Walk {
         let Some((bounds, order)) = self.bounds() else {
             return Ok(None);
         };
+        let page_size = match self.check {
+            // Two tell the order that they are put in.
+            Check::Due | Check::IsGone => 2,
+            Check::NotNeeded | Check::Passed => self.spec.page_size,
+        };
         let filters = bounds.into_iter().chain(self.spec.filter.clone());
         let spec = &self.spec;
         let mut query = Query::new(spec.object.clone(), spec.select.iter().cloned())
-            .and_then(|query| query.with_page_size(spec.page_size))
+            .and_then(|query| query.with_page_size(page_size))
             .map_err(Error::unwritable)?
             .with_order(order)
             .with_options(spec.options);
@@ -203,6 +243,18 @@ impl Walk {
     /// `Protocol` with [`Reason::OrderBroken`] when the records are not in the order, or not in the bounds, that were
     /// asked for: going on could miss records. The walk stays where it was.
     pub fn accept(&mut self, rows: &[RowKey<'_>], remaining: Option<u64>) -> Result<Released> {
+        match self.check {
+            Check::Due => {
+                (self.order, self.check) = self.checked(rows)?;
+                return Ok(self.withheld(rows));
+            }
+            Check::IsGone if rows.is_empty() => {
+                self.check = Check::Passed;
+                return Ok(self.withheld(rows));
+            }
+            Check::IsGone => return Err(compared_otherwise()),
+            Check::NotNeeded | Check::Passed => {}
+        }
         let more = match remaining {
             Some(remaining) => remaining > 0,
             None => rows.len() as u64 >= u64::from(self.spec.page_size),
@@ -210,12 +262,20 @@ impl Walk {
         if more && rows.is_empty() {
             return Err(broken("an empty page with more behind it"));
         }
-        let positions = self.positions(rows)?;
+        let (positions, order) = self.positions(rows)?;
+        let come = remaining.map(|remaining| remaining.saturating_add(rows.len() as u64));
+        let too_few = come
+            .zip(self.expected)
+            .is_some_and(|(come, expected)| come < expected);
+        if too_few && self.check != Check::Passed {
+            self.check = Check::Due;
+            return Ok(self.withheld(rows));
+        }
         let from = match &self.stage {
             Stage::Window(From::At { time, released }) => positions
                 .iter()
                 .take_while(|(at, key)| {
-                    *at == Some(*time) && compare_keys(key, released) != Ordering::Greater
+                    *at == Some(*time) && order.holds_at_or_before(key, released)
                 })
                 .count(),
             _ => 0,
@@ -227,12 +287,55 @@ impl Walk {
                 key: (*key).to_owned(),
             });
         }
+        let goes_on = match (&self.stage, &next) {
+            (Stage::Keys { .. }, Stage::Keys { .. }) => true,
+            (Stage::Tie { at, .. }, Stage::Tie { at: same, .. }) => at == same,
+            _ => false,
+        };
         self.stage = next;
+        self.order = order;
+        self.expected = remaining.filter(|_| goes_on);
         self.settle();
+        self.check = if goes_on {
+            Check::NotNeeded
+        } else {
+            self.check_at_first()
+        };
         Ok(Released {
             from,
             cursor: self.cursor.clone(),
         })
+    }
+
+    /// Nothing of a page is released, and the walk stays where it is.
+    fn withheld(&self, rows: &[RowKey<'_>]) -> Released {
+        Released {
+            from: rows.len(),
+            cursor: self.cursor.clone(),
+        }
+    }
+
+    /// The orders that are left after the check, and what is to be checked next: its rows are the greatest keys up to the
+    /// last one, greatest first.
+    fn checked(&self, rows: &[RowKey<'_>]) -> Result<(KeyOrder, Check)> {
+        let (Stage::Keys { after: Some(last) } | Stage::Tie { after: last, .. }) = &self.stage
+        else {
+            return Ok((self.order, Check::Passed));
+        };
+        let keys: Option<Vec<&str>> = rows.iter().map(|row| row.key).collect();
+        let keys = keys.ok_or_else(|| broken("a record without a key"))?;
+        let in_order = |order: KeyOrder, pair: &[&str]| order.after_seeing(pair[1], pair[0]);
+        let mut pairs = keys.windows(2);
+        let order = pairs.try_fold(self.order, in_order);
+        let order = order.ok_or_else(compared_otherwise)?;
+        match keys.first() {
+            None => Ok((order, Check::IsGone)),
+            Some(greatest) if greatest == last => Ok((order, Check::Passed)),
+            Some(greatest) => {
+                let order = order.after_seeing(greatest, last);
+                Ok((order.ok_or_else(compared_otherwise)?, Check::IsGone))
+            }
+        }
     }
 
     /// The stage behind a page whose new records begin at `from`.
@@ -273,34 +376,32 @@ impl Walk {
             }
             // The end of the part counts as the beginning of the next.
             (Stage::Window(_), _) => match &self.part {
-                Some(part) => Stage::Window(From::Since(Some(part.end))),
+                Some(end) => Stage::Window(From::Since(Some(*end))),
                 None => Stage::Done,
             },
             (Stage::Done, _) => Stage::Done,
         }
     }
 
-    /// Where the records stand, after checking that they do in the order and the bounds that were asked for.
-    fn positions<'a>(&self, rows: &[RowKey<'a>]) -> Result<Vec<Position<'a>>> {
+    /// Where the records stand, after checking that they do in the order and the bounds that were asked for, and which
+    /// orders of keys explain it.
+    fn positions<'a>(&self, rows: &[RowKey<'a>]) -> Result<(Vec<Position<'a>>, KeyOrder)> {
         let mut positions: Vec<Position<'a>> = Vec::with_capacity(rows.len());
+        let mut order = self.order;
         for row in rows {
-            let position = (
-                self.modified(row)?,
-                row.key.ok_or_else(|| broken("a record without a key"))?,
-            );
-            let last = positions.last().copied();
-            let in_order = match last {
-                Some(last) => compare(last, position) == Ordering::Less,
-                None => self.follows(position),
+            let key = row.key.ok_or_else(|| broken("a record without a key"))?;
+            let position = (self.modified(row)?, key);
+            let explained = match positions.last() {
+                Some((at, _)) if *at < position.0 => Some(order),
+                Some((at, before)) if *at == position.0 => order.after_seeing(before, key),
+                Some(_) => None,
+                None => self.explains_first(order, position),
             };
-            if !in_order {
-                return Err(broken(
-                    "records that are not in the order that was asked for",
-                ));
-            }
+            order = explained
+                .ok_or_else(|| broken("records that are not in the order that was asked for"))?;
             positions.push(position);
         }
-        Ok(positions)
+        Ok((positions, order))
     }
 
     fn modified(&self, row: &RowKey<'_>) -> Result<Option<OffsetDateTime>> {
@@ -324,27 +425,32 @@ impl Walk {
         }
     }
 
-    /// Whether the first record of a page lies behind what the query excluded.
-    fn follows(&self, (at, key): Position<'_>) -> bool {
+    /// The orders that are left if the first record of a page lies behind what the query excluded.
+    fn explains_first(&self, order: KeyOrder, (at, key): Position<'_>) -> Option<KeyOrder> {
+        let when = |holds: bool| holds.then_some(order);
         match &self.stage {
-            Stage::Keys { after } => after
-                .as_deref()
-                .is_none_or(|after| compare_keys(key, after) == Ordering::Greater),
-            Stage::Tie { at: tie, after } => {
-                at == Some(*tie) && compare_keys(key, after) == Ordering::Greater
-            }
-            Stage::Window(From::Since(low)) => low.is_none_or(|low| at >= Some(low)),
-            Stage::Done => true,
-            Stage::Window(From::At { time, .. }) => at >= Some(*time),
-            Stage::Window(From::Behind(time)) => at > Some(*time),
+            Stage::Keys { after: None } | Stage::Done => Some(order),
+            Stage::Keys { after: Some(after) } => order.after_seeing(after, key),
+            Stage::Tie { at: tie, after } if at == Some(*tie) => order.after_seeing(after, key),
+            Stage::Tie { .. } => None,
+            Stage::Window(From::Since(low)) => when(low.is_none_or(|low| at >= Some(low))),
+            Stage::Window(From::At { time, .. }) => when(at >= Some(*time)),
+            Stage::Window(From::Behind(time)) => when(at > Some(*time)),
         }
     }
 
     /// The conditions of the next query, and its order.
     fn bounds(&self) -> Option<(Vec<Filter>, Vec<Order>)> {
         let key = &self.spec.key;
-        let behind = |after: &str| Filter::greater_than(key.clone(), after);
-        let by_key = || vec![Order::ascending(key.clone())];
+        let behind = |after: &str| match self.check {
+            Check::Due => Filter::less_than_or_equal_to(key.clone(), after),
+            Check::IsGone => Filter::equal_to(key.clone(), after),
+            Check::NotNeeded | Check::Passed => Filter::greater_than(key.clone(), after),
+        };
+        let by_key = || match self.check {
+            Check::Due => vec![Order::descending(key.clone())],
+            _ => vec![Order::ascending(key.clone())],
+        };
         let Range::Window {
             modified,
             window,
@@ -395,7 +501,7 @@ impl Walk {
 
     /// Where the part of the window ends that is read now.
     fn end(&self, window: &WalkWindow) -> OffsetDateTime {
-        self.part.map_or(window.high, |part| part.end)
+        self.part.unwrap_or(window.high)
     }
 
     /// Passes over what can bring nothing, and on to the next part of the window behind a part that is done.
@@ -416,16 +522,18 @@ impl Walk {
             if !done {
                 return;
             }
-            let Some(part) = self.part.take() else {
+            let Some(end) = self.part.take() else {
                 self.stage = Stage::Done;
                 return;
             };
-            self.stage = Stage::Window(From::Since(Some(part.end)));
-            let width = part.width.saturating_mul(2);
-            let next = part.end.checked_add(width);
-            self.part = next
-                .filter(|end| *end < window.high)
-                .map(|end| Part { end, width });
+            self.stage = Stage::Window(From::Since(Some(end)));
+            let Some(width) = &mut self.width else {
+                continue;
+            };
+            width.went_well();
+            let seconds = i64::try_from(width.now()).unwrap_or(i64::MAX);
+            let next = end.checked_add(Duration::seconds(seconds));
+            self.part = next.filter(|end| *end < window.high);
         }
     }
 }
@@ -436,28 +544,12 @@ const OLDEST: OffsetDateTime = time::macros::datetime!(1990-01-01 00:00 UTC);
 /// Modified time, where the stage has one, and key.
 type Position<'a> = (Option<OffsetDateTime>, &'a str);
 
-fn compare((left_at, left_key): Position<'_>, (right_at, right_key): Position<'_>) -> Ordering {
-    left_at
-        .cmp(&right_at)
-        .then_with(|| compare_keys(left_key, right_key))
-}
-
-/// By number where both are, else by text. `RECORDNO` is a number in all objects, though some call it text.
-fn compare_keys(left: &str, right: &str) -> Ordering {
-    match (digits(left), digits(right)) {
-        (Some(left), Some(right)) => left.len().cmp(&right.len()).then_with(|| left.cmp(right)),
-        _ => left.cmp(right),
-    }
-}
-
-/// The digits of a whole number, without zeros before it.
-fn digits(text: &str) -> Option<&str> {
-    let plain = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    plain.then(|| text.trim_start_matches('0'))
-}
-
 fn within(at: OffsetDateTime, window: &WalkWindow) -> bool {
     at < window.high && window.low.is_none_or(|low| at >= low)
+}
+
+fn compared_otherwise() -> Error {
+    broken("keys that are compared in another order than they are put in")
 }
 
 fn broken(what: &str) -> Error {

@@ -7,10 +7,15 @@
 mod cursor;
 mod keys;
 mod machine;
+mod offset;
+mod order;
+mod pace;
+mod parallel;
 mod spec;
 mod stream;
 
 pub use cursor::Cursor;
 pub use machine::{Released, RowKey, Walk};
-pub use spec::{NullPass, WalkSpec, WalkWindow};
+pub use offset::{OffsetSpec, OffsetWalk};
+pub use spec::{NullPass, Refusals, WalkSpec, WalkWindow};
 pub use stream::WalkPage;

@@ -72,6 +72,19 @@ pub struct WalkSpec {
     pub(super) doc_par_id: Option<String>,
     pub(super) page_size: u32,
     pub(super) source_offset: UtcOffset,
+    pub(super) refusals: Refusals,
+}
+
+/// What a walk through a window does when the gateway refuses a page of it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Refusals {
+    /// It ends with the refusal.
+    #[default]
+    End,
+    /// It reads smaller parts of the window, down to two seconds: for objects of which the gateway cannot
+    /// give some page (`AUDITHISTORY`).
+    Narrow,
 }
 
 #[derive(Clone, Debug)]
@@ -103,6 +116,7 @@ impl WalkSpec {
             doc_par_id: None,
             page_size: Query::LARGEST_PAGE,
             source_offset: UtcOffset::UTC,
+            refusals: Refusals::default(),
         };
         Ok(spec)
     }
@@ -178,6 +192,13 @@ impl WalkSpec {
     #[must_use]
     pub const fn with_source_offset(mut self, offset: UtcOffset) -> Self {
         self.source_offset = offset;
+        self
+    }
+
+    /// The same walk with this answer to pages that the gateway refuses.
+    #[must_use]
+    pub const fn with_refusals(mut self, choice: Refusals) -> Self {
+        self.refusals = choice;
         self
     }
 

@@ -2,11 +2,15 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(feature = "source")]
+mod discovery;
 mod error_table;
 mod failures;
 mod functions;
 mod logs;
 mod paging;
+#[cfg(feature = "source")]
+mod reading;
 mod script;
 mod sessions;
 mod stories;

@@ -16,7 +16,7 @@ use intacct_xml::request::{
 use intacct_xml::{FieldName, ObjectName};
 use proptest::prelude::*;
 use serde::Deserialize;
-use sync_http::ManualClock;
+use sync_http::{LimitOptions, ManualClock};
 use time::macros::datetime;
 use time::{OffsetDateTime, PrimitiveDateTime};
 
@@ -28,7 +28,7 @@ fn field(name: &str) -> FieldName {
     FieldName::new(name).unwrap()
 }
 
-fn config(simulator: &RunningSimulator) -> ClientConfig {
+pub(crate) fn config(simulator: &RunningSimulator) -> ClientConfig {
     let sender = Sender {
         id: "sim-sender".into(),
         password: "sim-sender-password".into(),
@@ -370,6 +370,7 @@ proptest! {
             0..40,
         ),
         page_size in 1_u32..9,
+        at_once in 1_usize..4,
     ) {
         let touched = std::sync::Arc::new(Mutex::new(BTreeSet::new()));
         let noted = std::sync::Arc::clone(&touched);
@@ -401,7 +402,10 @@ proptest! {
                 .start()
                 .await
                 .unwrap();
-            let client = Client::new(config(&simulator).with_page_size(page_size)).unwrap();
+            let config = config(&simulator).with_page_size(page_size);
+            // With leave for several requests at once, parts of the window are read ahead.
+            let limits = LimitOptions::default().with_concurrency(at_once);
+            let client = Client::new(config.with_limits(limits)).unwrap();
             let window = WalkWindow::new(
                 Some(NOW - time::Duration::seconds(3605)),
                 NOW - time::Duration::seconds(120),
@@ -465,14 +469,19 @@ async fn a_walk_goes_on_from_any_of_its_cursors() {
         .await
         .unwrap();
     assert_eq!(keys(&whole).len(), records.len());
-    for cut in 0..whole.len() {
-        let cursor = whole[cut].cursor.clone();
-        let rest: Vec<_> = client
-            .walk_as::<Anything>(spec.clone(), cursor)
-            .try_collect()
-            .await
-            .unwrap();
-        assert_eq!(keys(&rest), keys(&whole[cut + 1..]), "from page {cut}");
+    // However it is read: a cursor of one client is good for another.
+    let several = LimitOptions::default().with_concurrency(3);
+    let settings = config(&simulator).with_page_size(2).with_limits(several);
+    for client in [client, Client::new(settings).unwrap()] {
+        for cut in 0..whole.len() {
+            let cursor = whole[cut].cursor.clone();
+            let rest: Vec<_> = client
+                .walk_as::<Anything>(spec.clone(), cursor)
+                .try_collect()
+                .await
+                .unwrap();
+            assert_eq!(keys(&rest), keys(&whole[cut + 1..]), "from page {cut}");
+        }
     }
 }
 

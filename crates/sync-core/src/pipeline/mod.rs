@@ -168,11 +168,19 @@ impl Pipeline {
             }
         }
         self.clear_spool().await?;
-        let told = serde_json::json!({ "streams": &reports });
+        let mut findings = source.findings();
+        if !self.options.streams.is_empty() {
+            // What was found of a stream that was not chosen is nobody's concern.
+            let chosen = |subject: &str| names.iter().any(|name| name.as_str() == subject);
+            let of_no_stream = |subject: &str| StreamName::new(subject).is_err();
+            findings.retain(|it| chosen(&it.subject) || of_no_stream(&it.subject));
+        }
+        let told = serde_json::json!({ "streams": &reports, "findings": &findings });
         let head = store.end_run(run, &told.to_string()).await?;
         let report = RunReport {
             run,
             streams: reports,
+            findings,
             head,
             elapsed: begun.elapsed(),
         };
@@ -191,7 +199,13 @@ impl Pipeline {
         for name in &self.options.streams {
             let Some(position) = found.iter().position(|stream| stream.name == *name) else {
                 let what = "the source has no such stream, or it is named twice; list its streams to choose";
-                return Err(Error::new(ErrorKind::NotFound, what).with("stream", name.as_str()));
+                let error = Error::new(ErrorKind::NotFound, what).with("stream", name.as_str());
+                let findings = self.parts.source.findings();
+                let told = findings.iter().find(|it| it.subject == name.as_str());
+                return Err(match told {
+                    Some(finding) => error.with("found", finding.to_string()),
+                    None => error,
+                });
             };
             chosen.push(found.swap_remove(position));
         }

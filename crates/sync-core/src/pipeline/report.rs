@@ -5,6 +5,7 @@ use std::time::Duration;
 use serde::{Serialize, Serializer};
 use time::OffsetDateTime;
 
+use crate::finding::{Finding, Severity};
 use crate::id::RunId;
 use crate::ledger::Head;
 use crate::stream::{DeleteDetection, StreamName};
@@ -19,6 +20,8 @@ pub struct RunReport {
     pub run: RunId,
     /// The streams, in the order in which they were read.
     pub streams: Vec<StreamReport>,
+    /// What the source found on the way that a person must know.
+    pub findings: Vec<Finding>,
     /// The end of the ledger's chain once the run was over.
     pub head: Head,
     /// How long it took, in seconds.
@@ -126,9 +129,11 @@ impl TieOut {
 }
 
 impl RunReport {
-    /// Whether every stream was completed.
+    /// Whether every stream was completed, and the source found none that it cannot give.
     pub fn is_complete(&self) -> bool {
+        let refused = |finding: &Finding| finding.severity == Severity::Failure;
         self.streams.iter().all(|stream| stream.error.is_none())
+            && !self.findings.iter().any(refused)
     }
 
     /// Whether every stream was completed and ties out.

@@ -18,7 +18,7 @@ use crate::batch::{
     Batch, BatchPlace, Operation, SourceBatch, UnreadableRecord, record_ids, record_keys,
 };
 use crate::column::Column;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::id::RunId;
 use crate::ledger::EntryKind;
 use crate::receipt::{Durability, Landed, Receipt};
@@ -102,7 +102,7 @@ impl<'a> StreamRun<'a> {
             Next::UpToDate { as_of } => return self.tie_out(as_of, None).await,
         };
         let window = open.window;
-        let next_ordinal = self.read_changes(open).await?;
+        let next_ordinal = self.read_until_it_holds(open).await?;
         let totals = self.find_deletes(window, next_ordinal).await?;
         self.parts().sink.flush(&self.stream.name).await?;
         self.tie_out(window.until, totals).await?;
@@ -201,6 +201,31 @@ impl<'a> StreamRun<'a> {
             cursor: None,
             next_ordinal: 0,
         }))
+    }
+
+    /// Reads the window, and again where the source says that what it read moved under it. What was
+    /// delivered until then stays: the same records are recognised.
+    async fn read_until_it_holds(&mut self, mut open: OpenWindow) -> Result<u64> {
+        let mut again = 0;
+        loop {
+            let error = match self.read_changes(open).await {
+                Ok(next_ordinal) => return Ok(next_ordinal),
+                Err(error) => error,
+            };
+            let moved = error.kind() == ErrorKind::Conflict && error.retry() != Retry::Never;
+            if !moved || again == MOST_RESTARTS {
+                return Err(error);
+            }
+            again += 1;
+            tracing::warn!(stream = %self.stream.name, again, %error, "reading again from the last settled position");
+            self.recover().await?;
+            self.keyless = None;
+            let checkpoint = self.parts().store.checkpoint(&self.scope).await?;
+            match checkpoint.open {
+                Some(left) => open = left,
+                None => return Err(error),
+            }
+        }
     }
 
     /// Reads the window and delivers it. One batch is on its way while the next is being cut.
@@ -407,6 +432,9 @@ impl<'a> StreamRun<'a> {
         self.pipeline.observer.observe(event);
     }
 }
+
+/// How often what moved while it was read is read again before the stream is given up for this run.
+const MOST_RESTARTS: u32 = 3;
 
 /// A batch is cut at this many bytes of Arrow buffers, whatever its rows.
 const TARGET_BYTES: usize = 16 << 20;

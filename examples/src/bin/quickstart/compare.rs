@@ -178,13 +178,13 @@ struct Column {
 }
 
 fn columns(stream: &StreamDescriptor) -> Vec<Column> {
+    // A column that no field fills is made on the way: the company has nothing to compare it with.
+    let field_of =
+        |field: &arrow_schema::Field| field.metadata().get(metadata::SOURCE_NAME).cloned();
+    let from_a_field = |field: &&Arc<arrow_schema::Field>| field_of(field).is_some();
     let column = |field: &Arc<arrow_schema::Field>| Column {
         name: field.name().clone(),
-        field: field
-            .metadata()
-            .get(metadata::SOURCE_NAME)
-            .cloned()
-            .unwrap_or_default(),
+        field: field_of(field).unwrap_or_default(),
         place: Cell::default(),
         // A ledger line without a currency is in the company's base currency.
         fallback: (stream.name.as_str() == "gl_detail" && field.name() == "currency")
@@ -192,7 +192,8 @@ fn columns(stream: &StreamDescriptor) -> Vec<Column> {
         data_type: field.data_type().clone(),
         is_key: stream.key.contains(field.name()),
     };
-    stream.schema.fields().iter().map(column).collect()
+    let fields = stream.schema.fields().iter();
+    fields.filter(from_a_field).map(column).collect()
 }
 
 fn object(stream: &StreamDescriptor) -> Result<String> {

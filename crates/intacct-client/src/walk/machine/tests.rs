@@ -49,8 +49,26 @@ type Table = BTreeMap<u64, Option<i64>>;
 /// One row of an answer: the texts of WHENMODIFIED and RECORDNO.
 type Row = (Option<String>, String);
 
+/// How the gateway takes record numbers: in its order, and in its comparisons.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Taken {
+    ordered_as_text: bool,
+    compared_as_text: bool,
+}
+
+const NUMBERS: Taken = Taken {
+    ordered_as_text: false,
+    compared_as_text: false,
+};
+
 /// What the gateway would answer: rows and how many remain. Reads the query as it goes over the wire.
-fn answer(table: &Table, query: &Query, offset: UtcOffset, most: usize) -> (Vec<Row>, u64) {
+fn answer(
+    table: &Table,
+    query: &Query,
+    offset: UtcOffset,
+    most: usize,
+    taken: Taken,
+) -> (Vec<Row>, u64) {
     let xml = wire(query);
     let second_of = |text: &str| {
         let local: PrimitiveDateTime = parse_timestamp(text).unwrap();
@@ -60,6 +78,15 @@ fn answer(table: &Table, query: &Query, offset: UtcOffset, most: usize) -> (Vec<
         conditions(&xml)
             .into_iter()
             .all(|(operator, field, value)| {
+                if field == "RECORDNO" && taken.compared_as_text {
+                    let (key, value) = (key.to_string(), value.unwrap());
+                    return match operator.as_str() {
+                        "greaterthan" => key > value,
+                        "lessthanorequalto" => key <= value,
+                        "equalto" => key == value,
+                        other => panic!("{other}"),
+                    };
+                }
                 let left = match field.as_str() {
                     "RECORDNO" => Some(i64::try_from(*key).unwrap()),
                     "WHENMODIFIED" => *modified,
@@ -76,6 +103,7 @@ fn answer(table: &Table, query: &Query, offset: UtcOffset, most: usize) -> (Vec<
                     ("greaterthan", Some(left), Some(right)) => left > right,
                     ("greaterthanorequalto", Some(left), Some(right)) => left >= right,
                     ("lessthan", Some(left), Some(right)) => left < right,
+                    ("lessthanorequalto", Some(left), Some(right)) => left <= right,
                     other => panic!("{other:?}"),
                 }
             })
@@ -85,9 +113,19 @@ fn answer(table: &Table, query: &Query, offset: UtcOffset, most: usize) -> (Vec<
         .filter(|row| holds(*row))
         .map(|(key, modified)| (*modified, *key))
         .collect();
+    rows.sort_by_key(|(_, key)| *key);
+    if taken.ordered_as_text {
+        rows.sort_by_key(|(_, key)| key.to_string());
+    }
     match order(&xml).as_slice() {
-        [first] if first == "RECORDNO" => rows.sort_by_key(|(_, key)| *key),
-        [first, second] if first == "WHENMODIFIED" && second == "RECORDNO" => rows.sort_unstable(),
+        [first] if first == "RECORDNO" => {
+            if xml.contains("<descending></descending>") || xml.contains("<descending/>") {
+                rows.reverse();
+            }
+        }
+        [first, second] if first == "WHENMODIFIED" && second == "RECORDNO" => {
+            rows.sort_by_key(|(modified, _)| *modified);
+        }
         other => panic!("an order by {other:?}"),
     }
     let page = usize::try_from(query.page_size())
@@ -219,79 +257,107 @@ struct Outcome {
     untouched: Table,
 }
 
-/// Walks to the end while the table changes. `tells` is whether answers say how many records remain.
+/// How the gateway answers.
+#[derive(Clone, Copy, Debug)]
+struct Gateway {
+    offset: UtcOffset,
+    /// Whether answers say how many records remain.
+    tells: bool,
+    /// The most records of a page, whatever is asked for.
+    most: usize,
+    taken: Taken,
+}
+
+/// Walks to the end, through one part after the other, while the table changes.
 fn run(
-    spec: WalkSpec,
+    specs: Vec<WalkSpec>,
     mut table: Table,
     changes: Vec<Change>,
-    offset: UtcOffset,
-    tells: bool,
-    most: usize,
-) -> Outcome {
+    gateway: Gateway,
+) -> crate::Result<Outcome> {
     let mut untouched = table.clone();
     let mut released = BTreeMap::new();
     let mut changes = changes.into_iter();
-    let mut walk = Walk::new(spec.clone());
     let mut steps = 0;
-    while let Some(query) = walk.next_query().unwrap() {
-        steps += 1;
-        assert!(steps < 2_000, "the walk does not get on: {walk:?}");
-        let (rows, remaining) = answer(&table, &query, offset, most);
-        let page = accept(&mut walk, &rows, tells.then_some(remaining)).unwrap();
-        for (_, key) in &rows[page.from..] {
-            *released.entry(key.parse().unwrap()).or_default() += 1;
-        }
-        assert_eq!(page.cursor.as_ref(), walk.cursor());
-        let pick = |table: &Table, index: Index| {
-            (!table.is_empty()).then(|| *table.keys().nth(index.index(table.len())).unwrap())
-        };
-        match changes.next().unwrap_or(Change::Nothing) {
-            Change::Nothing => {}
-            Change::Edit(index) => {
-                if let Some(key) = pick(&table, index) {
-                    table.insert(key, Some(HIGH + steps));
-                    untouched.remove(&key);
-                }
+    for spec in specs {
+        let mut walk = Walk::new(spec.clone());
+        while let Some(query) = walk.next_query().unwrap() {
+            steps += 1;
+            assert!(steps < 2_000, "the walk does not get on: {walk:?}");
+            let Gateway {
+                offset,
+                most,
+                taken,
+                tells,
+            } = gateway;
+            let (rows, remaining) = answer(&table, &query, offset, most, taken);
+            let page = accept(&mut walk, &rows, tells.then_some(remaining))?;
+            for (_, key) in &rows[page.from..] {
+                *released.entry(key.parse().unwrap()).or_default() += 1;
             }
-            Change::Delete(index) => {
-                if let Some(key) = pick(&table, index) {
-                    table.remove(&key);
-                    untouched.remove(&key);
-                }
-            }
-            Change::Create => {
-                let key = table
-                    .keys()
-                    .next_back()
-                    .map_or(0, |last| last + 1)
-                    .max(1000);
-                table.insert(key, Some(HIGH + steps));
-            }
-            Change::Restart => {
-                walk = match walk.cursor() {
-                    None => Walk::new(spec.clone()),
-                    Some(cursor) => {
-                        let kept: Cursor = cursor.to_string().parse().unwrap();
-                        Walk::resume(spec.clone(), kept).unwrap()
+            assert_eq!(page.cursor.as_ref(), walk.cursor());
+            let pick = |table: &Table, index: Index| {
+                (!table.is_empty()).then(|| *table.keys().nth(index.index(table.len())).unwrap())
+            };
+            match changes.next().unwrap_or(Change::Nothing) {
+                Change::Nothing => {}
+                Change::Edit(index) => {
+                    if let Some(key) = pick(&table, index) {
+                        table.insert(key, Some(HIGH + steps));
+                        untouched.remove(&key);
                     }
-                };
-            }
-            Change::PageSize(size) => walk.set_page_size(size).unwrap(),
-            Change::Narrow => {
-                walk.narrow();
+                }
+                Change::Delete(index) => {
+                    if let Some(key) = pick(&table, index) {
+                        table.remove(&key);
+                        untouched.remove(&key);
+                    }
+                }
+                Change::Create => {
+                    let key = table
+                        .keys()
+                        .next_back()
+                        .map_or(0, |last| last + 1)
+                        .max(1000);
+                    table.insert(key, Some(HIGH + steps));
+                }
+                Change::Restart => {
+                    walk = match walk.cursor() {
+                        None => Walk::new(spec.clone()),
+                        Some(cursor) => {
+                            let kept: Cursor = cursor.to_string().parse().unwrap();
+                            Walk::resume(spec.clone(), kept).unwrap()
+                        }
+                    };
+                }
+                Change::PageSize(size) => walk.set_page_size(size).unwrap(),
+                Change::Narrow => {
+                    walk.narrow();
+                }
             }
         }
     }
-    Outcome {
+    Ok(Outcome {
         released,
         untouched,
+    })
+}
+
+/// Every record that stayed inside the window came, and none came twice.
+fn assert_exact(outcome: &Outcome) -> Result<(), TestCaseError> {
+    let inside = |at: &Option<i64>| at.is_none_or(|at| (LOW..HIGH).contains(&at));
+    for (key, modified) in &outcome.untouched {
+        let times = outcome.released.get(key).copied().unwrap_or_default();
+        prop_assert_eq!(times, u32::from(inside(modified)), "record {}", key);
     }
+    prop_assert!(outcome.released.values().all(|times| *times == 1));
+    Ok(())
 }
 
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    /// Every record that stayed inside the window comes, and none comes twice.
+    /// Whether record numbers are ordered and compared as numbers or as texts, as long as both are alike.
     #[test]
     fn a_window_gives_exactly_its_records(
         table in tables(),
@@ -300,17 +366,73 @@ proptest! {
         hours in -12_i8..=12,
         tells: bool,
         most in 1_usize..7,
+        as_text: bool,
     ) {
         let offset = UtcOffset::from_hms(hours, 0, 0).unwrap();
         // A gateway that gives less than asked and does not say so cannot be told from the end.
         let most = if tells { most } else { usize::MAX };
-        let outcome = run(by_modified(offset, page_size), table, changes, offset, tells, most);
-        let inside = |at: &Option<i64>| at.is_none_or(|at| (LOW..HIGH).contains(&at));
-        for (key, modified) in &outcome.untouched {
-            let times = outcome.released.get(key).copied().unwrap_or_default();
-            prop_assert_eq!(times, u32::from(inside(modified)), "record {}", key);
+        let taken = Taken { ordered_as_text: as_text, compared_as_text: as_text };
+        let gateway = Gateway { offset, tells, most, taken };
+        let outcome = run(vec![by_modified(offset, page_size)], table, changes, gateway).unwrap();
+        assert_exact(&outcome)?;
+    }
+
+    /// In however many parts the window is read.
+    #[test]
+    fn a_window_in_parts_gives_exactly_its_records(
+        table in tables(),
+        changes in changes(),
+        page_size in 1_u32..7,
+        parts in 1_u64..8,
+        oldest in 5_i64..25,
+    ) {
+        let whole = by_modified(UtcOffset::UTC, page_size);
+        let window = WalkWindow::new(Some(at(LOW)), at(HIGH));
+        let mut specs = vec![super::super::parallel::of_nulls(&whole, &field("WHENMODIFIED"), &NullPass::All)];
+        // Nothing in the table is older than it was found to be.
+        let mut table = table;
+        table.retain(|_, modified| modified.is_none_or(|at| at >= oldest.min(HIGH) || at < LOW));
+        for (part, is_first) in super::super::parallel::split(&window, at(oldest), parts) {
+            let low = if is_first { window.low() } else { part.low() };
+            specs.push(
+                WalkSpec::by_modified(
+                    whole.object().clone(),
+                    whole.key().clone(),
+                    field("WHENMODIFIED"),
+                    WalkWindow::new(low, part.high()),
+                )
+                .unwrap()
+                .with_null_pass(NullPass::Skip)
+                .with_page_size(page_size)
+                .unwrap(),
+            );
         }
-        prop_assert!(outcome.released.values().all(|times| *times == 1));
+        let gateway = Gateway { offset: UtcOffset::UTC, tells: true, most: usize::MAX, taken: NUMBERS };
+        assert_exact(&run(specs, table, changes, gateway).unwrap())?;
+    }
+
+    /// A gateway that orders record numbers in one way and compares them in another loses none unnoticed, as long as
+    /// the record is there that the walk stands on.
+    #[test]
+    fn an_order_that_is_not_kept_is_an_error_or_does_no_harm(
+        table in tables(),
+        changes in changes(),
+        page_size in 1_u32..7,
+        ordered_as_text: bool,
+    ) {
+        let taken = Taken { ordered_as_text, compared_as_text: !ordered_as_text };
+        let gateway = Gateway { offset: UtcOffset::UTC, tells: true, most: usize::MAX, taken };
+        let stays = |change: &Change| !matches!(change, Change::Edit(_) | Change::Delete(_));
+        let changes = changes.into_iter().filter(stays).collect();
+        let by_window = run(vec![by_modified(UtcOffset::UTC, page_size)], table, changes, gateway);
+        match by_window {
+            // A record that comes again does no harm.
+            Ok(mut outcome) => {
+                outcome.released.values_mut().for_each(|times| *times = 1);
+                assert_exact(&outcome)?;
+            }
+            Err(error) => prop_assert_eq!(error.reason(), Reason::OrderBroken),
+        }
     }
 
     #[test]
@@ -319,8 +441,11 @@ proptest! {
         changes in changes(),
         page_size in 1_u32..7,
         tells: bool,
+        as_text: bool,
     ) {
-        let outcome = run(by_key(page_size), table, changes, UtcOffset::UTC, tells, usize::MAX);
+        let taken = Taken { ordered_as_text: as_text, compared_as_text: as_text };
+        let gateway = Gateway { offset: UtcOffset::UTC, tells, most: usize::MAX, taken };
+        let outcome = run(vec![by_key(page_size)], table, changes, gateway).unwrap();
         for key in outcome.untouched.keys() {
             prop_assert_eq!(outcome.released.get(key), Some(&1), "record {}", key);
         }
@@ -358,7 +483,14 @@ fn what_is_not_in_order_or_in_bounds_is_refused() {
     let nameless: Row = (None, "1".to_owned());
     for rows in [
         vec![row(11, 2), row(11, 1)],
-        vec![row(11, 10), row(11, 9)],
+        vec![row(11, 2), row(11, 10), row(11, 9)],
+        vec![
+            row(11, 10),
+            row(11, 9),
+            row(11, 11),
+            row(12, 2),
+            row(12, 10),
+        ],
         vec![row(11, 1), row(11, 1)],
         vec![row(12, 1), row(11, 2)],
         vec![row(9, 1)],
@@ -388,6 +520,7 @@ fn a_page_that_shrinks_below_what_was_released_at_a_time_releases_nothing_twice(
     walk.set_page_size(1).unwrap();
     let page = accept(&mut walk, &[row(12, 2)], Some(3)).unwrap();
     assert_eq!((page.from, page.cursor.unwrap().key.as_str()), (1, "3"));
+    accept(&mut walk, &[row(12, 3)], Some(1)).unwrap();
     let query = wire(&walk.next_query().unwrap().unwrap());
     assert_eq!(conditions(&query)[1].2.as_deref(), Some("3"));
 }
@@ -404,6 +537,10 @@ fn a_page_of_one_time_is_not_asked_for_twice() {
             .map(|condition| condition.0)
             .collect::<Vec<_>>()
     };
+    // Whether the gateway compares keys as it orders them.
+    assert_eq!(operators(&walk), ["equalto", "lessthanorequalto"]);
+    let page = accept(&mut walk, &[row(11, 2), row(11, 1)], Some(0)).unwrap();
+    assert_eq!(page.from, 2, "nothing of it is released");
     assert_eq!(operators(&walk), ["equalto", "greaterthan"]);
     accept(&mut walk, &[row(11, 3)], Some(0)).unwrap();
     assert_eq!(operators(&walk), ["greaterthan", "lessthan"]);
