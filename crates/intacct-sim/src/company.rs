@@ -155,6 +155,55 @@ impl Edit {
     }
 }
 
+/// Another time of last change for records of one object: for imports that put more records into
+/// one second than a page holds, and for records that were never modified.
+///
+/// In JSON: `{"object": "GLDETAIL", "from": 500001, "to": 503000, "at": "01/31/2026 12:00:00"}`.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct Stamp {
+    /// Integration name of the object.
+    pub object: String,
+    /// The least RECORDNO; from the first record on where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub from: Option<u64>,
+    /// The greatest RECORDNO; to the last record where it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub to: Option<u64>,
+    /// WHENMODIFIED as the gateway writes it, in UTC; none for records never modified.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub at: Option<String>,
+}
+
+impl Stamp {
+    /// Makes all records of an object ones that were never modified.
+    pub fn never_modified(object: impl Into<String>) -> Self {
+        Self {
+            object: object.into(),
+            from: None,
+            to: None,
+            at: None,
+        }
+    }
+
+    /// Puts the last change of all records of an object into one second, such as
+    /// `01/31/2026 12:00:00`.
+    pub fn at(object: impl Into<String>, at: impl Into<String>) -> Self {
+        Self {
+            at: Some(at.into()),
+            ..Self::never_modified(object)
+        }
+    }
+
+    /// Only records of these numbers, both ends included.
+    #[must_use]
+    pub fn between(mut self, from: u64, to: u64) -> Self {
+        (self.from, self.to) = (Some(from), Some(to));
+        self
+    }
+}
+
 /// How many records of an object a change made, altered and removed.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Serialize)]
 #[non_exhaustive]
@@ -290,6 +339,46 @@ impl Company {
         let first = books::first_instant(books.start, round);
         self.last_round = round;
         Ok((books.changes_since(&before, first as u32), last))
+    }
+
+    pub(crate) fn stamp(&mut self, stamp: &Stamp) -> Result<u64, Error> {
+        let at = match &stamp.at {
+            None => None,
+            Some(text) => Some(calendar::parse_instant(text).ok_or_else(|| {
+                let message = format!("{text:?} is no time such as 01/31/2026 12:00:00");
+                Error::new(ErrorKind::Invalid, message)
+            })?),
+        };
+        let slots: Vec<u32> = {
+            let object = self.object(&stamp.object).ok_or_else(|| {
+                let message = format!("the company has no object {:?}", stamp.object);
+                Error::new(ErrorKind::NotFound, message)
+            })?;
+            let wanted = stamp.from.unwrap_or(0)..=stamp.to.unwrap_or(u64::MAX);
+            let slots = object.orders().by_key.iter().copied();
+            slots
+                .filter(|&slot| wanted.contains(&object.key(slot)))
+                .collect()
+        };
+        let stamped = match &mut self.objects {
+            Objects::Books(books) => {
+                // Zero stands for records that were never modified.
+                let at = at.map(|at| u32::try_from(at).unwrap_or(1).max(1));
+                let stamped = books.stamp(&stamp.object, &slots, at);
+                books.settle();
+                stamped
+            }
+            Objects::Generic(tables) => tables
+                .iter_mut()
+                .find(|table| table.name() == stamp.object)
+                .is_some_and(|table| table.stamp(&slots, at)),
+        };
+        if stamped {
+            Ok(slots.len() as u64)
+        } else {
+            let message = format!("records of {} have no time of last change", stamp.object);
+            Err(Error::refused(message))
+        }
     }
 
     pub(crate) fn edit(

@@ -1,5 +1,7 @@
 //! Settings that come as a text: JSON or TOML.
 
+use serde::de::DeserializeOwned;
+
 use crate::error::{Error, ErrorKind};
 
 /// Reads a text as JSON where it begins with `{`, as TOML otherwise; `what` names it in the error.
@@ -13,4 +15,21 @@ pub(crate) fn read(text: &str, what: &str) -> Result<serde_json::Value, Error> {
     } else {
         toml::from_str(text).map_err(|error| invalid("TOML", error.message().to_owned()))
     }
+}
+
+/// Reads a part of a document; `place` says which in the error, before the path to what is wrong.
+pub(crate) fn typed<T: DeserializeOwned>(
+    value: serde_json::Value,
+    place: &str,
+) -> Result<T, Error> {
+    serde_path_to_error::deserialize(value).map_err(|error| {
+        let path = error.path().to_string();
+        let path = if path == "." {
+            String::new()
+        } else {
+            format!(".{path}")
+        };
+        let message = format!("{place}{path}: {}", error.inner());
+        Error::new(ErrorKind::Invalid, message)
+    })
 }

@@ -85,6 +85,8 @@ pub(crate) struct GenericTable {
     fields: Vec<FieldInfo>,
     key_field: Option<usize>,
     modified_field: Option<usize>,
+    /// WHENCREATED, where it is to the second; on some objects it is the date of a document.
+    created_field: Option<usize>,
     business_key: Option<usize>,
     rows: Vec<GenericRow>,
     by_key: Vec<u32>,
@@ -106,6 +108,8 @@ impl GenericTable {
         let mut table = Self {
             key_field: place(RECORDNO),
             modified_field: place(WHENMODIFIED),
+            created_field: place("WHENCREATED")
+                .filter(|&field| spec.fields[field].data_type == DataType::Timestamp),
             business_key: spec.business_key.as_deref().and_then(place),
             name: spec.name,
             fields: spec.fields.clone(),
@@ -171,6 +175,25 @@ impl GenericTable {
         self.rows[slot as usize] = GenericRow { key, ..row };
         self.settle();
         Ok(())
+    }
+
+    /// Gives records another WHENMODIFIED, or none; false where the object has no such field.
+    pub(crate) fn stamp(&mut self, slots: &[u32], at: Option<i64>) -> bool {
+        let Some(field) = self.modified_field else {
+            return false;
+        };
+        let mut text = Vec::new();
+        if let Some(at) = at {
+            crate::calendar::push_instant(&mut text, at);
+        }
+        let text = String::from_utf8_lossy(&text);
+        for &slot in slots {
+            let row = &mut self.rows[slot as usize];
+            row.modified = at;
+            row.texts[field] = text.as_ref().into();
+        }
+        self.settle();
+        true
     }
 
     pub(crate) fn delete(&mut self, key: u64) -> Result<(), Error> {
@@ -306,6 +329,11 @@ impl<'a> Object<'a> for &'a GenericTable {
 
     fn modified(&self, slot: u32) -> Option<i64> {
         self.rows[slot as usize].modified
+    }
+
+    fn created(&self, slot: u32) -> Option<i64> {
+        let field = self.created_field?;
+        crate::calendar::parse_instant(&self.rows[slot as usize].texts[field])
     }
 
     fn is_live(&self, slot: u32) -> bool {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod access;
 mod books;
 mod calendar;
 mod clock;
@@ -16,9 +17,11 @@ mod select;
 mod server;
 mod simulator;
 mod table;
+mod tier;
 mod value;
 
-pub use crate::company::{Changes, Company, Edit, EditOp, Scale};
+pub use crate::access::{Access, Formatting, Sender, User};
+pub use crate::company::{Changes, Company, Edit, EditOp, Scale, Stamp};
 pub use crate::error::{Error, ErrorKind};
 pub use crate::faults::{
     Body, By, Characters, Cloudflare, ControlFailure, Cut, ErrorText, Errors, Fault, FaultScript,
@@ -31,3 +34,4 @@ pub use crate::object::DataType;
 pub use crate::simulator::{
     CompanyHandle, Credentials, Record, RunningSimulator, Simulator, SimulatorBuilder,
 };
+pub use crate::tier::Tier;

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use anyhow::Context;
 use clap::Parser;
-use intacct_sim::{FaultScript, Scale, Simulator};
+use intacct_sim::{Access, FaultScript, Scale, Simulator, Tier};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
@@ -35,9 +35,21 @@ struct Arguments {
     /// How many times a report answers that it is pending.
     #[arg(long, default_value_t = 2)]
     report_polls: u32,
+    /// File with other users, senders and permissions, in TOML or JSON.
+    #[arg(long, value_name = "FILE")]
+    access: Option<PathBuf>,
+    /// How many requests the gateway takes at a time: standard (one runs, one waits), or any number.
+    #[arg(long, value_enum, default_value_t = TierName::Any)]
+    tier: TierName,
     /// Write a line about each request to standard error.
     #[arg(long)]
     verbose: bool,
+}
+
+#[derive(Clone, Copy, Debug, clap::ValueEnum)]
+enum TierName {
+    Any,
+    Standard,
 }
 
 fn instant(text: &str) -> Result<OffsetDateTime, time::error::Parse> {
@@ -68,6 +80,15 @@ async fn main() -> anyhow::Result<()> {
             .with_context(|| format!("cannot read the fault script {}", file.display()))?;
         let script = FaultScript::parse(&text).with_context(|| file.display().to_string())?;
         builder = builder.faults(script);
+    }
+    if let Some(file) = &arguments.access {
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read the access list {}", file.display()))?;
+        let access = Access::parse(&text).with_context(|| file.display().to_string())?;
+        builder = builder.access(access);
+    }
+    if let TierName::Standard = arguments.tier {
+        builder = builder.tier(Tier::STANDARD);
     }
     if arguments.verbose {
         builder = builder.log(log);

@@ -106,6 +106,8 @@ pub(crate) trait Object<'a>: Send + Sync {
     /// The number by which RECORDNO orders the record.
     fn key(&self, slot: u32) -> u64;
     fn modified(&self, slot: u32) -> Option<i64>;
+    /// When the record was made, where that is known to the second.
+    fn created(&self, slot: u32) -> Option<i64>;
 
     /// Whether the record still exists.
     fn is_live(&self, slot: u32) -> bool;

@@ -8,8 +8,17 @@ use std::cmp::Ordering;
 use std::collections::HashSet;
 
 use crate::company::Company;
-use crate::object::{FieldInfo, Object};
+use crate::object::{DataType, FieldInfo, Object};
 use crate::value::{Class, Comparable, Value};
+
+/// How a caller sees values that are kept in one way for everybody.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Lens {
+    /// Seconds by which the caller's times are ahead of UTC.
+    pub(crate) ahead: i64,
+    /// Whether a RECORDNO that is declared as a text compares as one.
+    pub(crate) textual_keys: bool,
+}
 
 /// A field, perhaps of a related record.
 pub(crate) struct Path<'a> {
@@ -17,6 +26,7 @@ pub(crate) struct Path<'a> {
     hops: Vec<(usize, Box<dyn Object<'a> + 'a>)>,
     field: usize,
     pub(crate) info: &'a FieldInfo,
+    lens: Lens,
 }
 
 impl<'a> Path<'a> {
@@ -25,12 +35,14 @@ impl<'a> Path<'a> {
         company: &'a Company,
         object: &(dyn Object<'a> + 'a),
         name: &str,
+        lens: Lens,
     ) -> Option<Path<'a>> {
         if let Some(field) = object.find(name) {
             return Some(Path {
                 hops: Vec::new(),
                 field,
                 info: object.field(field),
+                lens,
             });
         }
         let (first, rest) = name.split_once('.')?;
@@ -46,7 +58,7 @@ impl<'a> Path<'a> {
             return None;
         }
         let target = company.object(relation.target)?;
-        let mut path = Self::find(company, &*target, rest)?;
+        let mut path = Self::find(company, &*target, rest, lens)?;
         path.hops.insert(0, (place, target));
         Some(path)
     }
@@ -59,7 +71,34 @@ impl<'a> Path<'a> {
                 None => return Value::Null,
             }
         }
-        at.0.value(at.1, self.field)
+        let value = at.0.value(at.1, self.field);
+        if self.is_textual_key() {
+            let mut text = Vec::new();
+            value.push(&mut text, 1);
+            return Value::owned(String::from_utf8_lossy(&text).into_owned());
+        }
+        if self.lens.ahead != 0 && self.info.class == Class::Instant {
+            return match value.comparable() {
+                Comparable::Instant(instant) => Value::Instant(instant + self.lens.ahead),
+                _ => Value::Null,
+            };
+        }
+        value
+    }
+
+    /// How values of the field are compared.
+    pub(crate) fn class(&self) -> Class {
+        if self.is_textual_key() {
+            Class::Text
+        } else {
+            self.info.class
+        }
+    }
+
+    fn is_textual_key(&self) -> bool {
+        self.lens.textual_keys
+            && self.info.name == RECORDNO
+            && self.info.data_type == DataType::Text
     }
 
     /// A number for the field that is the same from call to call.
@@ -69,8 +108,9 @@ impl<'a> Path<'a> {
         })
     }
 
+    /// Whether the kept orders know it: a field of the object itself, compared as they do.
     fn is_own(&self, name: &str) -> bool {
-        self.hops.is_empty() && self.info.name == name
+        self.hops.is_empty() && self.info.name == name && !self.is_textual_key()
     }
 }
 
@@ -136,7 +176,7 @@ impl Reading {
 
     /// A literal of a filter, if the type of the field allows it.
     pub(crate) fn literal(self, path: &Path<'_>, text: &str) -> Option<Comparable<'static>> {
-        let literal = match (path.info.class, self.literals) {
+        let literal = match (path.class(), self.literals) {
             // Booleans are stored as codes, and the words are no codes.
             (Class::Bool, Literals::Codes) => match text {
                 "T" => Comparable::Bool(true),
@@ -230,7 +270,7 @@ impl<'a> Condition<'a> {
 
     /// `in` or `not in`, in the form that is quickest for the type of the field.
     pub(crate) fn one_of(path: Path<'a>, list: Vec<Comparable<'static>>, wanted: bool) -> Self {
-        if path.info.class != Class::Text {
+        if path.class() != Class::Text {
             return Self::In(path, list, wanted);
         }
         let texts = list.into_iter().filter_map(|one| match one {
@@ -320,6 +360,8 @@ pub(crate) struct Scope {
     /// Record number of the entity of the session; none at top level.
     pub(crate) entity: Option<u32>,
     pub(crate) with_private: bool,
+    /// The instant up to which changes have become visible; none where all have.
+    pub(crate) settled: Option<i64>,
 }
 
 impl Scope {
@@ -328,6 +370,17 @@ impl Scope {
             None => self.with_private || !object.is_private(slot),
             Some(entity) => object.owner(slot).is_none_or(|owner| owner == entity),
         }
+    }
+
+    /// Whether the record has become visible: a new one to every search, a changed one to those
+    /// that look at the time of its change.
+    fn has_settled<'a>(self, object: &(dyn Object<'a> + 'a), slot: u32, by_change: bool) -> bool {
+        let Some(settled) = self.settled else {
+            return true;
+        };
+        let is_new = object.created(slot).is_some_and(|at| at > settled);
+        let is_changed = object.modified(slot).is_some_and(|at| at > settled);
+        !(is_new || (by_change && is_changed))
     }
 }
 
@@ -437,16 +490,19 @@ impl<'a> Search<'a> {
         if rest.is_empty()
             && !check_keys
             && !check_scope
+            && self.scope.settled.is_none()
             && let Some(arrangement) = arrangement
         {
             return Found::Stretch { slots, arrangement };
         }
         let reading = self.reading;
+        let by_change = bounds.bounds_modified() || matches!(kept, Kept::Up(Index::Modified));
         let mut list: Vec<u32> = slots
             .iter()
             .copied()
             .filter(|&slot| {
-                (!check_keys || bounds.holds_key(object.key(slot)))
+                self.scope.has_settled(object, slot, by_change)
+                    && (!check_keys || bounds.holds_key(object.key(slot)))
                     && (!check_scope || self.scope.sees(object, slot))
                     && rest
                         .iter()
@@ -539,7 +595,8 @@ impl Bounds {
             Condition::Compare(path, operator, Comparable::Instant(instant))
                 if has_modified && path.is_own(WHENMODIFIED) =>
             {
-                let Some((low, high)) = around(*operator, *instant) else {
+                let instant = instant - path.lens.ahead;
+                let Some((low, high)) = around(*operator, instant) else {
                     return false;
                 };
                 self.modified = (self.modified.0.max(low), self.modified.1.min(high));
@@ -548,7 +605,8 @@ impl Bounds {
             Condition::Between(path, Comparable::Instant(low), Comparable::Instant(high))
                 if has_modified && path.is_own(WHENMODIFIED) =>
             {
-                self.modified = (self.modified.0.max(*low), self.modified.1.min(*high));
+                let (low, high) = (low - path.lens.ahead, high - path.lens.ahead);
+                self.modified = (self.modified.0.max(low), self.modified.1.min(high));
                 true
             }
             Condition::Compare(path, operator, Comparable::Number(number))

@@ -12,14 +12,16 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::stream;
 
+use crate::access::Access;
 use crate::calendar;
-use crate::company::Edit;
+use crate::company::{Edit, Stamp};
 use crate::delivery::{self, Connection};
 use crate::error::{Error, ErrorKind};
 use crate::faults::FaultScript;
 use crate::gateway::{Answer, GatewayError};
 use crate::object::quirk;
 use crate::simulator::{CompanyHandle, Sleeper, no_object};
+use crate::tier::Lanes;
 
 /// The path of the gateway.
 pub(crate) const GATEWAY_PATH: &str = "/ia/xml/xmlgw.phtml";
@@ -28,15 +30,23 @@ const LARGEST_BODY: usize = 16 * 1024 * 1024;
 /// Records of the truth that are written at a time.
 const CHUNK: usize = 2_000;
 
-pub(crate) fn router(company: CompanyHandle, sleeper: Sleeper, log: Option<fn(&str)>) -> Router {
+/// What makes requests and answers wait.
+pub(crate) struct Delays {
+    pub(crate) sleeper: Sleeper,
+    pub(crate) lanes: Option<Lanes>,
+}
+
+pub(crate) fn router(company: CompanyHandle, delays: Delays, log: Option<fn(&str)>) -> Router {
+    let delays = Arc::new(delays);
     let gateway = move |State(company): State<CompanyHandle>,
                         ConnectInfo(connection): ConnectInfo<Connection>,
                         headers: HeaderMap,
                         body: Bytes| {
-        gateway(company, Arc::clone(&sleeper), connection, headers, body)
+        gateway(company, Arc::clone(&delays), connection, headers, body)
     };
     let router = Router::new()
         .route(GATEWAY_PATH, post(gateway))
+        .route("/sim/access", get(access).post(set_access))
         .route(
             "/sim/faults",
             get(faults).post(set_faults).delete(clear_faults),
@@ -47,6 +57,7 @@ pub(crate) fn router(company: CompanyHandle, sleeper: Sleeper, log: Option<fn(&s
         .route("/sim/reset-stats", post(reset_stats))
         .route("/sim/change", post(change))
         .route("/sim/edit", post(edit))
+        .route("/sim/stamp", post(stamp))
         .route("/sim/expire-sessions", post(expire_sessions))
         .route("/sim/clock", get(clock).post(advance_clock))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
@@ -75,7 +86,7 @@ pub(crate) fn router(company: CompanyHandle, sleeper: Sleeper, log: Option<fn(&s
 
 async fn gateway(
     company: CompanyHandle,
-    sleeper: Sleeper,
+    delays: Arc<Delays>,
     connection: Connection,
     headers: HeaderMap,
     body: Bytes,
@@ -93,6 +104,23 @@ async fn gateway(
             || company.gateway.url.clone(),
             |host| format!("http://{host}{GATEWAY_PATH}"),
         );
+    let lane = match &delays.lanes {
+        None => None,
+        Some(lanes) => match lanes.enter(&delays.sleeper).await {
+            Some(lane) => Some(lane),
+            None => {
+                company.gateway.count_turned_away();
+                let answer = edge_refusal(429, "GW-0010", "Too many requests at a time");
+                return delivery::respond(
+                    answer,
+                    company.gateway.clock.now(),
+                    &delays.sleeper,
+                    &connection,
+                )
+                .await;
+            }
+        },
+    };
     let answer = if is_xml {
         // Rendering takes processor time; other connections go on meanwhile.
         tokio::task::spawn_blocking(move || handle.gateway.answer(&body, &url, &handle))
@@ -102,7 +130,10 @@ async fn gateway(
         edge_refusal(400, "GW-0011", "Invalid Request")
     };
     let now = company.gateway.clock.now();
-    delivery::respond(answer, now, &sleeper, &connection).await
+    let response = delivery::respond(answer, now, &delays.sleeper, &connection).await;
+    // What makes an answer slow keeps its place.
+    drop(lane);
+    response
 }
 
 /// A refusal by the edge of the gateway, which knows nothing of the request.
@@ -112,6 +143,19 @@ fn edge_refusal(status: u16, number: &str, description: &str) -> Answer {
         ..GatewayError::new(number, "")
     };
     Answer::xml(status, error.of_the_edge())
+}
+
+async fn access(State(company): State<CompanyHandle>) -> Response {
+    json(StatusCode::OK, &*company.gateway.access())
+}
+
+async fn set_access(State(company): State<CompanyHandle>, body: Bytes) -> Response {
+    let text = String::from_utf8_lossy(&body);
+    let set = Access::parse(&text).and_then(|list| company.set_access(list));
+    match set {
+        Ok(()) => access(State(company)).await,
+        Err(error) => failure(&error),
+    }
 }
 
 async fn faults(State(company): State<CompanyHandle>) -> Response {
@@ -223,6 +267,14 @@ async fn change(State(company): State<CompanyHandle>, body: Bytes) -> Response {
 
 async fn edit(State(company): State<CompanyHandle>, body: Bytes) -> Response {
     changing(body, move |edit: Edit| company.edit(&edit)).await
+}
+
+async fn stamp(State(company): State<CompanyHandle>, body: Bytes) -> Response {
+    changing(body, move |stamp: Stamp| {
+        let stamped = company.stamp(&stamp)?;
+        Ok(serde_json::json!({ "stamped": stamped }))
+    })
+    .await
 }
 
 async fn changing<T, R>(

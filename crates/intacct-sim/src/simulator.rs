@@ -12,14 +12,16 @@ use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use crate::access::Access;
 use crate::clock::Clock;
-use crate::company::{Changes, Company, Edit, START, Scale};
+use crate::company::{Changes, Company, Edit, START, Scale, Stamp};
 use crate::delivery::{Connection, Connections};
 use crate::error::{Error, ErrorKind};
 use crate::faults::{FaultScript, Fired, RuleReport};
 use crate::gateway::{Gateway, Hook, Settings, Stats};
 use crate::object::quirk;
 use crate::server;
+use crate::tier::{Lanes, Tier};
 
 /// A simulator that is configured and not yet started.
 #[derive(Debug)]
@@ -101,6 +103,8 @@ pub struct SimulatorBuilder {
     hook: Option<Hook>,
     log: Option<fn(&str)>,
     faults: FaultScript,
+    access: Access,
+    tier: Option<Tier>,
     sleeper: Sleeper,
 }
 
@@ -123,6 +127,8 @@ impl Default for SimulatorBuilder {
             hook: None,
             log: None,
             faults: FaultScript::default(),
+            access: Access::default(),
+            tier: None,
             sleeper: Arc::new(|duration| Box::pin(tokio::time::sleep(duration))),
         }
     }
@@ -219,7 +225,19 @@ impl SimulatorBuilder {
         self
     }
 
-    /// Waits by `sleeper` where an answer is to be slow, instead of by the real clock.
+    /// Lets in other users and senders than those of the credentials, each with what it may read.
+    pub fn access(mut self, access: Access) -> Self {
+        self.access = access;
+        self
+    }
+
+    /// Takes only so many requests at a time as the tier allows; as many as come by default.
+    pub fn tier(mut self, tier: Tier) -> Self {
+        self.tier = Some(tier);
+        self
+    }
+
+    /// Waits by `sleeper` where an answer is to be slow or a request to queue, instead of by the real clock.
     pub fn sleeper<F>(mut self, sleeper: impl Fn(Duration) -> F + Send + Sync + 'static) -> Self
     where
         F: Future<Output = ()> + Send + 'static,
@@ -236,7 +254,7 @@ impl SimulatorBuilder {
     /// Ends the configuration and starts, as [`Simulator::start`] does.
     ///
     /// # Errors
-    /// As [`Simulator::start`]; `Invalid` too for a fault script that cannot be meant.
+    /// As [`Simulator::start`]; `Invalid` too for a fault script or an access list that cannot be meant.
     pub async fn start(self) -> Result<RunningSimulator, Error> {
         if !self.listen.ip().is_loopback() && !self.allow_remote {
             return Err(Error::new(
@@ -248,6 +266,7 @@ impl SimulatorBuilder {
             ));
         }
         self.faults.check()?;
+        self.access.check()?;
         let earliest = i64::from(crate::calendar::days(2024, 2, 1)) * crate::calendar::DAY;
         let latest = i64::from(crate::calendar::days(2027, 1, 1)) * crate::calendar::DAY;
         if self.company.is_none() && !(earliest..latest).contains(&self.start.unix_timestamp()) {
@@ -282,12 +301,20 @@ impl SimulatorBuilder {
             report_polls: self.report_polls,
             hook: self.hook,
             faults: self.faults,
+            access: self.access,
         };
         let clock = Clock::starting_at(self.start.unix_timestamp());
         let gateway = Arc::new(Gateway::new(company, clock, url, settings));
         let company = CompanyHandle { gateway };
         let (stop, stopped) = oneshot::channel::<()>();
-        let router = server::router(company.clone(), self.sleeper, self.log);
+        let router = server::router(
+            company.clone(),
+            server::Delays {
+                sleeper: self.sleeper,
+                lanes: self.tier.map(Lanes::new),
+            },
+            self.log,
+        );
         let task = tokio::spawn(async move {
             let shutdown = async {
                 // A dropped sender stops the server too.
@@ -442,6 +469,16 @@ impl CompanyHandle {
             .edit(edit, self.gateway.clock.now())
     }
 
+    /// Gives records of an object another time of last change, and says how many there were.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown object; `Invalid` for a text that is no time; `Refused` for an
+    /// object whose records have no WHENMODIFIED.
+    pub fn stamp(&self, stamp: &Stamp) -> Result<u64, Error> {
+        let _writing = self.gateway.writing();
+        self.gateway.company_mut().stamp(stamp)
+    }
+
     /// Ends all sessions at once and says how many there were.
     pub fn expire_sessions(&self) -> usize {
         self.gateway.expire_sessions()
@@ -471,6 +508,17 @@ impl CompanyHandle {
     pub fn set_faults(&self, script: FaultScript) -> Result<(), Error> {
         script.check()?;
         self.gateway.set_faults(script);
+        Ok(())
+    }
+
+    /// Lets in whom this list names, instead of the one before; open sessions of a user who is
+    /// not there any more are over.
+    ///
+    /// # Errors
+    /// `Invalid` for a list that cannot be meant; then the one before stays.
+    pub fn set_access(&self, access: Access) -> Result<(), Error> {
+        access.check()?;
+        self.gateway.set_access(access);
         Ok(())
     }
 

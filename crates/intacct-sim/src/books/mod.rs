@@ -11,6 +11,7 @@ pub(crate) mod fields;
 mod generate;
 mod names;
 mod rows;
+mod stamp;
 mod story;
 
 use std::collections::BTreeMap;

@@ -243,7 +243,9 @@ fn is_of_function(fault: &Fault) -> bool {
         | Fault::ShiftRows(_)
         | Fault::RepeatRows(_)
         | Fault::Totals(_)
-        | Fault::Characters(_) => true,
+        | Fault::Characters(_)
+        | Fault::Late(_)
+        | Fault::TextualKeys => true,
         Fault::Without(path) => reshape::is_of_result(path),
         _ => false,
     }
@@ -255,7 +257,7 @@ impl Plan {
         self.whole.iter().filter(|fault| {
             matches!(
                 fault,
-                Fault::Edit(_) | Fault::AdvanceClock(_) | Fault::ApplyRound(_)
+                Fault::Edit(_) | Fault::AdvanceClock(_) | Fault::ApplyRound(_) | Fault::Stamp(_)
             )
         })
     }
@@ -319,6 +321,19 @@ impl FunctionPlan {
             Fault::Endpoint(url) => Some(url.as_str()),
             _ => None,
         })
+    }
+
+    /// Seconds by which records become visible late.
+    pub(crate) fn late(&self) -> Option<i64> {
+        let seconds = self.0.iter().filter_map(|fault| match fault {
+            Fault::Late(seconds) => Some(i64::from(*seconds)),
+            _ => None,
+        });
+        seconds.max()
+    }
+
+    pub(crate) fn has_textual_keys(&self) -> bool {
+        self.0.contains(&Fault::TextualKeys)
     }
 
     /// Where a page begins that should begin at `offset`.

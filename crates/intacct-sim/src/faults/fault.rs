@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::company::Edit;
+use crate::company::{Edit, Stamp};
 
 /// Something that goes wrong with a call.
 ///
@@ -86,8 +86,16 @@ pub enum Fault {
     Edit(Edit),
     /// Seconds by which the company's clock moves on before the call is answered.
     AdvanceClock(u32),
+    /// Another time of last change for records, before the call is answered.
+    Stamp(Stamp),
     /// A round of the change story before the call is answered; nothing where it is refused.
     ApplyRound(u32),
+    /// Records become visible so many seconds after they were made or changed: new ones to every
+    /// search, changed ones to searches by the time of their change. With `AUDITHISTORY` as the
+    /// object, deletes.
+    Late(u32),
+    /// A RECORDNO that is declared as a text is compared and ordered as one.
+    TextualKeys,
 }
 
 /// Whether the request is executed although its answer is lost.

@@ -10,6 +10,7 @@ mod fault;
 mod reshape;
 mod script;
 
+pub(crate) use self::edge::not_authorised;
 pub(crate) use self::engine::{Asked, Faults, FunctionPlan, Plan};
 pub use self::engine::{Fired, RuleReport};
 pub use self::fault::{

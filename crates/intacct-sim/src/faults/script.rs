@@ -2,12 +2,12 @@
 
 use std::fmt;
 
-use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
 use super::fault::{Fault, Truncate};
+use crate::document::{self, typed};
 use crate::error::{Error, ErrorKind};
 
 /// The functions that a rule can name.
@@ -198,7 +198,7 @@ impl FaultScript {
     /// `Invalid`, naming rule and field, for a text that is neither, for unknown names, and for
     /// settings that cannot be meant.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let document = crate::document::read(text, "fault script")?;
+        let document = document::read(text, "fault script")?;
         Self::from_document(document)
     }
 
@@ -417,20 +417,6 @@ impl Rule {
 
 fn invalid(rule: &str, field: &str, problem: &str) -> Error {
     Error::new(ErrorKind::Invalid, format!("{rule}: {field} {problem}"))
-}
-
-/// Reads a part of a script; `place` says which in the error.
-fn typed<T: DeserializeOwned>(value: serde_json::Value, place: &str) -> Result<T, Error> {
-    serde_path_to_error::deserialize(value).map_err(|error| {
-        let path = error.path().to_string();
-        let path = if path == "." {
-            String::new()
-        } else {
-            format!(".{path}")
-        };
-        let message = format!("{place}{path}: {}", error.inner());
-        Error::new(ErrorKind::Invalid, message)
-    })
 }
 
 fn one_or_many<'de, D: Deserializer<'de>, T: Deserialize<'de>>(

@@ -35,10 +35,10 @@ impl Gateway {
                 ..Asked::default()
             },
             Authentication::Session(id) => {
-                let (number, entity) = self.sessions().describe(id).unwrap_or_default();
+                let (number, user, entity) = self.sessions().describe(id).unwrap_or_default();
                 Asked {
                     by: Some(By::Session),
-                    user: self.credentials.user.clone(),
+                    user,
                     entity,
                     session: number,
                     ..Asked::default()

@@ -18,6 +18,7 @@ impl Context<'_> {
         let names = Names {
             company: &company,
             object,
+            lens: self.lens(),
         };
         let reading = Reading {
             case: Case::Sensitive,

@@ -1,5 +1,7 @@
 //! What the gateway says about itself: `lookup`, `inspect`, dimensions, a user's formats.
 
+use std::borrow::Cow;
+
 use super::answer::{GatewayError, Xml};
 use super::read::{named, numbered};
 use super::{Context, Outcome, usage};
@@ -7,7 +9,7 @@ use crate::books::CURRENCIES;
 use crate::calendar;
 use crate::company::Company;
 use crate::object::{DataType, FieldInfo, Object};
-use crate::value::Comparable;
+use crate::value::{Class, Comparable};
 
 /// The dimensions of the company: object, label, and whether the ledger carries them.
 const DIMENSIONS: [(&str, &str, bool); 8] = [
@@ -34,6 +36,7 @@ impl Context<'_> {
         for field in 0..object.field_count() {
             push_field(xml, object.field(field));
         }
+        self.push_refused_fields(xml, &*object);
         xml.close("Fields");
         xml.open("Relationships");
         for relation in object.relations() {
@@ -117,13 +120,15 @@ impl Context<'_> {
     pub(super) fn user_formatting(&self, xml: &mut Xml, user: &str) -> Outcome {
         let company = self.gateway.company();
         let number = self.user_number(&company, user)?;
+        let formatting = self.gateway.formatting(user);
         xml.open("data");
         xml.open("userformatting");
         xml.leaf("recordno", &number.to_string());
-        xml.leaf("locale", "en_US");
-        xml.leaf("dateformat", "/mdY");
-        xml.leaf("gmtoffset", "+00:00");
-        xml.leaf("clock", "24");
+        let formatting = formatting.unwrap_or_default();
+        xml.leaf("locale", &formatting.locale);
+        xml.leaf("dateformat", &formatting.dateformat);
+        xml.leaf("gmtoffset", &formatting.gmtoffset);
+        xml.leaf("clock", &formatting.clock);
         xml.close("userformatting");
         xml.close("data");
         Ok(())
@@ -136,6 +141,7 @@ impl Context<'_> {
         // A company of any objects has one user: the one who calls.
         let number = match company.books() {
             None if user == self.gateway.credentials.user => Some(1),
+            _ if self.gateway.formatting(user).is_some() => Some(1_000),
             None => None,
             Some(books) => books
                 .users
@@ -295,6 +301,22 @@ fn push_field(xml: &mut Xml, field: &FieldInfo) {
     }
     xml.leaf("ISCUSTOM", word(field.custom));
     xml.close("Field");
+}
+
+/// Describes a text that any object could have.
+pub(super) fn push_text_field(xml: &mut Xml, name: &str) {
+    push_field(
+        xml,
+        &FieldInfo {
+            name: Cow::Owned(name.to_owned()),
+            data_type: DataType::Text,
+            class: Class::Text,
+            codes: &[],
+            custom: false,
+            required: false,
+            read_only: false,
+        },
+    );
 }
 
 fn push_details(xml: &mut Xml, object: &dyn Object<'_>) {

@@ -5,6 +5,7 @@
 //! wrong on purpose is planned once the request has been read, and takes effect before the first
 //! stage, in a stage, and after the last: in [`Gateway::answer`].
 
+mod access;
 mod answer;
 mod asked;
 mod call;
@@ -35,9 +36,10 @@ use self::report::Reports;
 use self::request::{Authentication, Control, Request};
 use self::session::{Caller, Sessions};
 use self::usage::{CompanyRef, Usage};
+use crate::access::Access;
 use crate::clock::Clock;
 use crate::company::Company;
-use crate::faults::{Fault, FaultScript, Faults, Fired, FunctionPlan, Plan, RuleReport};
+use crate::faults::{self, Fault, FaultScript, Faults, Fired, FunctionPlan, Plan, RuleReport};
 use crate::simulator::{CompanyHandle, Credentials};
 
 /// The one policy of asynchronous requests that the gateway knows.
@@ -65,6 +67,7 @@ pub(crate) struct Gateway {
     completed: Mutex<HashSet<String>>,
     stats: Mutex<Stats>,
     faults: Mutex<Faults>,
+    access: RwLock<Arc<Access>>,
 }
 
 /// What of a gateway can be chosen.
@@ -74,6 +77,7 @@ pub(crate) struct Settings {
     pub(crate) report_polls: u32,
     pub(crate) hook: Option<Hook>,
     pub(crate) faults: FaultScript,
+    pub(crate) access: Access,
 }
 
 impl fmt::Debug for Gateway {
@@ -101,6 +105,11 @@ pub struct Stats {
     pub failures: u64,
     /// Records that were sent.
     pub records: u64,
+    /// Transactions as they are billed: one for each call that reads, whatever its records, one
+    /// for each record that is written, none for sessions and descriptions.
+    pub transactions: u64,
+    /// Requests that found no place in the tier.
+    pub turned_away: u64,
 }
 
 /// Everything that a function needs to know.
@@ -132,6 +141,7 @@ impl Gateway {
             completed: Mutex::default(),
             stats: Mutex::default(),
             faults: Mutex::new(Faults::new(settings.faults)),
+            access: RwLock::new(Arc::new(settings.access)),
         }
     }
 
@@ -168,6 +178,10 @@ impl Gateway {
         self.stats_mut().clone()
     }
 
+    pub(crate) fn count_turned_away(&self) {
+        self.stats_mut().turned_away += 1;
+    }
+
     pub(crate) fn reset_stats(&self) {
         *self.stats_mut() = Stats::default();
     }
@@ -178,6 +192,14 @@ impl Gateway {
 
     fn faults(&self) -> MutexGuard<'_, Faults> {
         self.faults.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn access(&self) -> Arc<Access> {
+        Arc::clone(&self.access.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    pub(crate) fn set_access(&self, access: Access) {
+        *self.access.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(access);
     }
 
     pub(crate) fn set_faults(&self, script: FaultScript) {
@@ -203,6 +225,7 @@ impl Gateway {
             Ok(request) => {
                 let exchange = Exchange {
                     plan: &plan,
+                    sender: &request.control.sender,
                     url,
                     handle,
                     place: 0,
@@ -241,8 +264,7 @@ impl Gateway {
             request::parse(body).map_err(|problems| refuse(None, "XL03000003", problems.0))?;
         let control = request::control(&document)
             .map_err(|problems| refuse(None, "XL03000003", problems.0))?;
-        let expected = &self.credentials;
-        if control.sender != expected.sender || control.password != expected.sender_password {
+        if !self.knows_sender(&control.sender, &control.password) {
             let problem = "Incorrect Intacct XML Partner ID or password.".to_owned();
             return Err(refuse(Some(&control), "XL03000006", vec![problem]));
         }
@@ -306,9 +328,12 @@ impl Gateway {
         exchange: &Exchange<'_>,
         now: i64,
     ) -> Result<Caller, Refusal> {
-        let Exchange { plan, url, .. } = *exchange;
+        let Exchange {
+            plan, sender, url, ..
+        } = *exchange;
         let timeout = now + plan.session_lifetime().unwrap_or(self.session_seconds);
-        if let Some(error) = plan.authentication() {
+        let unauthorised = (!self.authorises(sender)).then(faults::not_authorised);
+        if let Some(error) = plan.authentication().or(unauthorised) {
             let (user, company) = match given {
                 Authentication::Login { user, company, .. } => (user.clone(), company.clone()),
                 Authentication::Session(_) => Default::default(),
@@ -320,42 +345,58 @@ impl Gateway {
             });
         }
         match given {
-            Authentication::Session(id) => self
-                .sessions()
-                .extend(id, url, now, timeout)
-                .ok_or_else(|| Refusal {
+            Authentication::Session(id) => {
+                let owner = self.sessions().extend(id, now, timeout);
+                let owner = owner.and_then(|(login, entity)| Some((self.user(&login)?, entity)));
+                let (user, entity) = owner.ok_or_else(|| Refusal {
                     user: String::new(),
                     company: String::new(),
                     error: Box::new(GatewayError::new(
                         "XL03000006",
                         "Invalid session or session timed out",
                     )),
-                }),
+                })?;
+                Ok(Caller {
+                    session: Some(id.clone()),
+                    user,
+                    entity,
+                    timeout,
+                    url: url.to_owned(),
+                })
+            }
             Authentication::Login {
                 user,
                 company,
                 password,
                 location,
             } => {
-                let expected = &self.credentials;
                 let refusal = |text: &str| Refusal {
                     user: user.clone(),
                     company: company.clone(),
                     error: Box::new(GatewayError::new("XL03000006", text)),
                 };
-                if *user != expected.user
-                    || *company != expected.company
-                    || *password != expected.password
-                {
+                let known = self.user(user).filter(|known| {
+                    known.password == *password && *company == self.credentials.company
+                });
+                let Some(known) = known else {
                     return Err(refusal("Sign-in information is incorrect"));
-                }
-                let entity = match location {
+                };
+                let elsewhere = match (location, &known.entity) {
+                    (Some(location), Some(only)) => location != only,
+                    _ => false,
+                };
+                let entity = match location.as_ref().or(known.entity.as_ref()) {
                     None => None,
-                    Some(id) => Some(entity(&self.company(), id).ok_or_else(|| {
-                        refusal("Sign-in information is incorrect: no such entity")
-                    })?),
+                    Some(id) => Some(
+                        entity(&self.company(), id)
+                            .filter(|_| !elsewhere)
+                            .ok_or_else(|| {
+                                refusal("Sign-in information is incorrect: no such entity")
+                            })?,
+                    ),
                 };
                 Ok(Caller {
+                    user: known,
                     session: None,
                     entity,
                     timeout,
@@ -383,6 +424,7 @@ struct Refusal {
 #[derive(Clone, Copy)]
 struct Exchange<'e> {
     plan: &'e Plan,
+    sender: &'e str,
     url: &'e str,
     handle: &'e CompanyHandle,
     /// Functions of the request that come before those of the operation at hand.
@@ -395,6 +437,7 @@ struct Exchange<'e> {
 fn change_company(change: &Fault, handle: &CompanyHandle) {
     match change {
         Fault::Edit(edit) => drop(handle.edit(edit)),
+        Fault::Stamp(stamp) => drop(handle.stamp(stamp)),
         Fault::AdvanceClock(seconds) => handle.advance_clock(*seconds),
         Fault::ApplyRound(round) => drop(handle.apply_round(*round)),
         _ => {}
@@ -420,6 +463,9 @@ fn refuse(control: Option<&Control>, number: &str, problems: Vec<String>) -> Vec
 
 impl Context<'_> {
     fn call(&self, xml: &mut Xml, call: &Call) -> Outcome {
+        if let Some(refusal) = self.refusal(call) {
+            return Err(refusal.into());
+        }
         match call {
             Call::GetApiSession(location) => self.open_session(xml, location),
             Call::Query(query) => self.query(xml, query),
@@ -483,7 +529,18 @@ impl Context<'_> {
         let id = entity
             .as_ref()
             .map_or_else(String::new, |(_, id)| id.clone());
-        let session = self.gateway.sessions().open(entity, self.caller.timeout);
+        if self
+            .caller
+            .user
+            .entity
+            .as_ref()
+            .is_some_and(|only| *only != id)
+        {
+            return refused("The user may not enter this location");
+        }
+        let login = &self.caller.user.login;
+        let timeout = self.caller.timeout;
+        let session = self.gateway.sessions().open(login, entity, timeout);
         xml.open("data");
         xml.open("api");
         xml.leaf("sessionid", &session);

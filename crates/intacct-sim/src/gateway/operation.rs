@@ -30,7 +30,7 @@ impl Gateway {
         };
         xml.open("authentication");
         xml.leaf("status", "success");
-        xml.leaf("userid", &self.credentials.user);
+        xml.leaf("userid", &caller.user.login);
         xml.leaf("companyid", &self.credentials.company);
         xml.leaf(
             "locationid",
@@ -112,6 +112,7 @@ impl Gateway {
         let number = {
             let mut stats = self.stats_mut();
             stats.functions += 1;
+            stats.transactions += call.transactions();
             *stats.calls.entry(call.name().to_owned()).or_default() += 1;
             if let Some(object) = object {
                 let key = format!("{} {object}", call.name());

@@ -9,7 +9,7 @@ use super::{Context, Outcome};
 use crate::company::Company;
 use crate::decimal::Decimal;
 use crate::object::Object;
-use crate::select::{Condition, Found, Literals, OrderBy, Path, Reading, Scope, Search};
+use crate::select::{Condition, Found, Lens, Literals, OrderBy, Path, Reading, Search};
 use crate::value::{Class, Comparable};
 
 /// The largest page of a query.
@@ -39,6 +39,7 @@ impl Context<'_> {
         let names = Names {
             company: &company,
             object,
+            lens: self.lens(),
         };
         let filter = query
             .filter
@@ -46,10 +47,7 @@ impl Context<'_> {
             .map(|filter| names.condition(filter, reading))
             .transpose()?;
         check_period(&company, object, filter.as_ref())?;
-        let scope = Scope {
-            entity: self.caller.entity.as_ref().map(|(key, _)| *key),
-            with_private: query.show_private,
-        };
+        let scope = self.scope(query.show_private);
         let window = (query.offset as usize, query.page_size as usize);
         let aggregates = query
             .select
@@ -237,11 +235,12 @@ pub(super) fn check_period(
 pub(super) struct Names<'o, 'a> {
     pub(super) company: &'a Company,
     pub(super) object: &'o (dyn Object<'a> + 'a),
+    pub(super) lens: Lens,
 }
 
 impl<'a> Names<'_, 'a> {
     pub(super) fn find(&self, name: &str) -> Option<Path<'a>> {
-        Path::find(self.company, self.object, name)
+        Path::find(self.company, self.object, name, self.lens)
     }
 
     pub(super) fn known(&self, name: &str) -> Result<Path<'a>, GatewayError> {
@@ -360,7 +359,7 @@ impl Groups {
                 Selected::Aggregate(aggregate, name) => {
                     let path = names.known(name)?;
                     let adds = matches!(aggregate, Aggregate::Sum | Aggregate::Avg);
-                    if adds && path.info.class != Class::Number {
+                    if adds && path.class() != Class::Number {
                         return Err(GatewayError::processing(format!(
                             "{name} is of type {}: it has no {}",
                             path.info.data_type.name(),

@@ -9,7 +9,7 @@ use super::session::Cursor;
 use super::{Context, Outcome, sql};
 use crate::company::Company;
 use crate::object::Object;
-use crate::select::{Case, Literals, Reading, Scope, Search};
+use crate::select::{Case, Lens, Literals, Reading, Search};
 
 /// The largest page of `readByQuery`.
 const LARGEST_PAGE: i64 = 1_000;
@@ -17,13 +17,6 @@ const LARGEST_PAGE: i64 = 1_000;
 const MOST_KEYS: usize = 100;
 
 impl Context<'_> {
-    pub(super) fn scope(&self, with_private: bool) -> Scope {
-        Scope {
-            entity: self.caller.entity.as_ref().map(|(key, _)| *key),
-            with_private,
-        }
-    }
-
     pub(super) fn read_by_query(&self, xml: &mut Xml, query: &ReadByQuery) -> Outcome {
         self.check_format(query.format)?;
         check_page(query.page_size)?;
@@ -35,6 +28,7 @@ impl Context<'_> {
         let names = Names {
             company: &company,
             object,
+            lens: self.lens(),
         };
         let reading = Reading {
             case: Case::Sensitive,
@@ -84,6 +78,7 @@ impl Context<'_> {
         let names = Names {
             company: &company,
             object,
+            lens: self.lens(),
         };
         let reading = Reading {
             case: Case::Sensitive,
@@ -151,7 +146,11 @@ impl Context<'_> {
             .object(&cursor.object)
             .ok_or_else(|| GatewayError::no_object(&cursor.object))?;
         let object = &*object;
-        let names = Names { company, object };
+        let names = Names {
+            company,
+            object,
+            lens: self.lens(),
+        };
         let columns: Vec<_> = cursor
             .fields
             .iter()
@@ -258,7 +257,11 @@ impl Context<'_> {
         slots: &[u32],
         call: &Read,
     ) -> Outcome {
-        let names = Names { company, object };
+        let names = Names {
+            company,
+            object,
+            lens: self.lens(),
+        };
         let columns: Vec<_> = fields(object, &call.fields)?
             .iter()
             .filter_map(|name| names.find(name).map(|path| Column::new(name, path)))
@@ -280,7 +283,7 @@ impl Context<'_> {
             xml.raw(">");
             push_fields(&mut xml.bytes, object, slot, &columns);
             if call.fields == "*" {
-                push_lines(&mut xml.bytes, company, object, slot);
+                push_lines(&mut xml.bytes, company, object, slot, self.lens());
             }
             xml.close(name);
         }
@@ -373,6 +376,7 @@ fn push_lines<'a>(
     company: &'a Company,
     object: &(dyn Object<'a> + 'a),
     slot: u32,
+    lens: Lens,
 ) {
     let Some((collection, line_object)) = object.lines() else {
         return;
@@ -384,6 +388,7 @@ fn push_lines<'a>(
     let names = Names {
         company,
         object: lines,
+        lens,
     };
     let columns: Vec<_> = (0..lines.field_count())
         .map(|field| &*lines.field(field).name)

@@ -108,6 +108,7 @@ impl Context<'_> {
         let names = Names {
             company: &company,
             object,
+            lens: self.lens(),
         };
         for required in report.required {
             if !call.arguments.iter().any(|(name, _)| name == required) {

@@ -3,12 +3,14 @@
 use std::collections::HashMap;
 
 use super::format::Format;
+use crate::access::User;
 
 /// Who is calling, once it has been established.
 #[derive(Clone, Debug)]
 pub(crate) struct Caller {
     /// The session, when the call came with one.
     pub(crate) session: Option<String>,
+    pub(crate) user: User,
     /// Record number and id of the entity; none at top level.
     pub(crate) entity: Option<(u32, String)>,
     pub(crate) timeout: i64,
@@ -28,12 +30,17 @@ pub(crate) struct Sessions {
 struct Session {
     /// Its number since the start, from 1.
     number: u64,
+    /// Login of its user.
+    user: String,
     entity: Option<(u32, String)>,
     expires: i64,
     cursors: HashMap<String, Cursor>,
     /// The cursor that was opened last, by object or view.
     latest: HashMap<String, String>,
 }
+
+/// The login of a session's user, and record number and id of its entity.
+type Owner = (String, Option<(u32, String)>);
 
 /// Where a reader of a result is.
 #[derive(Clone, Debug)]
@@ -50,7 +57,12 @@ pub(crate) struct Cursor {
 
 impl Sessions {
     /// Opens a session and returns its id. Ids are the one thing here that is not reproducible.
-    pub(crate) fn open(&mut self, entity: Option<(u32, String)>, expires: i64) -> String {
+    pub(crate) fn open(
+        &mut self,
+        user: &str,
+        entity: Option<(u32, String)>,
+        expires: i64,
+    ) -> String {
         const LETTERS: &[u8] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_";
         self.open
             .retain(|_, session| session.expires > expires - 7 * 86_400);
@@ -61,6 +73,7 @@ impl Sessions {
         let id = format!("{random}{}..", self.opened);
         let session = Session {
             number: self.opened,
+            user: user.to_owned(),
             entity,
             expires,
             cursors: HashMap::new(),
@@ -70,26 +83,27 @@ impl Sessions {
         id
     }
 
-    /// Moves the end of a session on and says whose it is; none when it is over or never was.
-    pub(crate) fn extend(&mut self, id: &str, url: &str, now: i64, expires: i64) -> Option<Caller> {
+    /// Moves the end of a session on, and says whose it is and of which entity; none when it is
+    /// over or never was.
+    pub(crate) fn extend(&mut self, id: &str, now: i64, expires: i64) -> Option<Owner> {
         let session = self
             .open
             .get_mut(id)
             .filter(|session| session.expires > now)?;
         session.expires = expires;
-        Some(Caller {
-            session: Some(id.to_owned()),
-            entity: session.entity.clone(),
-            timeout: expires,
-            url: url.to_owned(),
-        })
+        Some((session.user.clone(), session.entity.clone()))
     }
 
-    /// The number of a session, and the id of its entity: empty at top level.
-    pub(crate) fn describe(&self, id: &str) -> Option<(u64, String)> {
+    /// The number of a session, the login of its user, and the id of its entity: empty at top
+    /// level.
+    pub(crate) fn describe(&self, id: &str) -> Option<(u64, String, String)> {
         let session = self.open.get(id)?;
         let entity = session.entity.as_ref().map(|(_, id)| id.clone());
-        Some((session.number, entity.unwrap_or_default()))
+        Some((
+            session.number,
+            session.user.clone(),
+            entity.unwrap_or_default(),
+        ))
     }
 
     /// Ends one session.

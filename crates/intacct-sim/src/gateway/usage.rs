@@ -30,7 +30,6 @@ pub(super) struct Usage(BTreeMap<(i64, &'static str, String), Count>);
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
     calls: u64,
-    /// A call of a reading function is one; a writing one counts its records.
     transactions: u64,
 }
 
@@ -43,11 +42,7 @@ impl Usage {
         );
         let count = self.0.entry(key).or_default();
         count.calls += 1;
-        count.transactions += match call {
-            Call::Create(drafts) | Call::Update(drafts) => drafts.len() as u64,
-            Call::Delete { keys, .. } => keys.len() as u64,
-            _ => 1,
-        };
+        count.transactions += call.transactions();
     }
 
     /// A company that has these objects alone.

@@ -1,6 +1,7 @@
 //! The simulator from outside: raw HTTP, no client crate.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod access;
 mod books;
 mod envelope;
 mod faults;
@@ -8,6 +9,8 @@ mod formats;
 mod functions;
 mod queries;
 mod reads;
+mod tier;
 mod truth;
+mod visibility;
 mod wire;
 mod writes;

@@ -358,6 +358,13 @@ impl<'a, T: Row + Send + Sync> Object<'a> for View<'a, T> {
         }
     }
 
+    fn created(&self, slot: u32) -> Option<i64> {
+        match self.table.get(slot).head().created {
+            0 => None,
+            instant => Some(i64::from(instant)),
+        }
+    }
+
     fn is_live(&self, slot: u32) -> bool {
         self.table.is_live(slot)
     }

@@ -96,6 +96,23 @@ impl Call {
         }
     }
 
+    /// As how many transactions the call is billed: a read as one whatever its records, a write as
+    /// one a record; what opens sessions and describes the company is free.
+    pub(crate) fn transactions(&self) -> u64 {
+        match self {
+            Self::Create(drafts) | Self::Update(drafts) => drafts.len() as u64,
+            Self::Delete { keys, .. } => keys.len() as u64,
+            Self::GetApiSession(_)
+            | Self::Lookup(_)
+            | Self::Inspect { .. }
+            | Self::ReadUserFormatting(_)
+            | Self::ReadEntityDetails
+            | Self::GetUserPermissions(_)
+            | Self::GetDimensions => 0,
+            _ => 1,
+        }
+    }
+
     /// Whether the call changes the company.
     pub(crate) fn writes(&self) -> bool {
         matches!(
