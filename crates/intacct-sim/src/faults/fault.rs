@@ -216,6 +216,14 @@ pub struct Cloudflare {
     pub status: u16,
 }
 
+impl Default for Cloudflare {
+    fn default() -> Self {
+        Self {
+            status: service_unavailable(),
+        }
+    }
+}
+
 fn service_unavailable() -> u16 {
     503
 }
