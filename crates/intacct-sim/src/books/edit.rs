@@ -6,7 +6,8 @@
 use fastrand::Rng;
 
 use super::events::Side;
-use super::{Books, Origin, Party, Status};
+use super::fields::custom::NAMED_ASSETS;
+use super::{Asset, Books, Origin, Party, Status, head, names};
 use crate::calendar;
 use crate::company::{Edit, EditOp};
 use crate::decimal::Decimal;
@@ -63,6 +64,18 @@ impl Books {
                 self.pay_some(&mut random, date, at)
                     .ok_or_else(|| Error::refused("no bill is open that could be paid"))?;
             }
+            "asset" => {
+                let mut asset = Asset {
+                    head: head(at, 0),
+                    name: names::asset(self.assets.slots()),
+                    value: 0,
+                    acquired: calendar::date_of(i64::from(at)),
+                };
+                for (field, text) in texts(edit) {
+                    set_asset(&mut asset, field, text)?;
+                }
+                self.assets.push(asset);
+            }
             "GLBATCH" => {
                 only(edit, "BATCH_DATE")?;
                 self.new_entry(&mut random, date("BATCH_DATE")?, at);
@@ -76,6 +89,7 @@ impl Books {
         match edit.object.as_str() {
             "VENDOR" => change(&mut self.vendors, edit, at, set_party),
             "CUSTOMER" => change(&mut self.customers, edit, at, set_party),
+            "asset" => change(&mut self.assets, edit, at, set_asset),
             "PROJECT" => change(&mut self.projects, edit, at, |project, field, text| {
                 match field {
                     "BUDGETAMOUNT" => project.budget = cents(field, text)?,
@@ -251,6 +265,13 @@ impl Books {
                 }
                 self.delete_entry(slot, at);
             }
+            "asset" => {
+                let slot = slot(&self.assets, edit)?;
+                if slot < NAMED_ASSETS {
+                    return Err(Error::refused("vendors name this asset; it stays"));
+                }
+                self.assets.remove(slot);
+            }
             _ => return Err(cannot("delete", edit)),
         }
         Ok(())
@@ -302,6 +323,16 @@ fn set_party(party: &mut Party, field: &str, text: &str) -> Result<(), Error> {
         "DISPLAYCONTACT.PHONE1" => text.clone_into(&mut party.contact.phone),
         "DISPLAYCONTACT.EMAIL1" => text.clone_into(&mut party.contact.email),
         "LEGACY_CODE" => text.clone_into(&mut party.legacy_code),
+        _ => return Err(fixed(field)),
+    }
+    Ok(())
+}
+
+fn set_asset(asset: &mut Asset, field: &str, text: &str) -> Result<(), Error> {
+    match field {
+        "name" if !text.is_empty() => text.clone_into(&mut asset.name),
+        "Book_Value" => asset.value = cents(field, text)?,
+        "Acquired" => asset.acquired = day(field, text)?,
         _ => return Err(fixed(field)),
     }
     Ok(())

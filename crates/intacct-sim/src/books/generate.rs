@@ -7,8 +7,8 @@ use super::chart;
 use super::events::{RATE_ONE, Side};
 use super::names;
 use super::{
-    Account, Books, Department, Employee, Heading, Journal, Location, NO_DATE, NONE, Origin,
-    Period, Plain, Posting, Project, Status, User, head,
+    Account, Asset, Books, Department, Employee, Heading, Journal, Location, NO_DATE, NONE, Origin,
+    Period, Plain, Posting, Project, Region, Status, User, head,
 };
 use crate::calendar::{self, DAY, HOUR};
 use crate::company::Scale;
@@ -27,6 +27,7 @@ pub(crate) fn generate(seed: u64, scale: Scale, start: i64) -> Books {
     opening_balances(&mut books);
     business(&mut books, &sizes, &mut random);
     never_modified(&mut books);
+    own_records(&mut books, &sizes);
     books.settle();
     books
 }
@@ -89,11 +90,39 @@ fn empty(seed: u64, start: i64) -> Books {
         batches: Table::new(870),
         entries: Table::new(9_600),
         audit: Table::new(1),
+        assets: Table::new(10_095),
+        regions: Table::new(10_001),
         texts: Vec::new(),
         open_bills: Vec::new(),
         open_invoices: Vec::new(),
         balances: Balances::default(),
         balance_rows: std::sync::OnceLock::new(),
+    }
+}
+
+/// The records of the company's own object and dimension. They have dice of their own, so that
+/// all else is what it would be without them.
+fn own_records(books: &mut Books, sizes: &Sizes) {
+    let mut random = Rng::with_seed(books.seed ^ 0xA55E_7000);
+    for (place, name) in names::REGIONS.into_iter().enumerate() {
+        let made = at(OPENING, 10 * HOUR + place as i64);
+        books.regions.push(Region {
+            head: head(made, 0),
+            name,
+        });
+    }
+    for number in 0..(sizes.parties / 4).max(12) {
+        let acquired = OPENING + random.i32(0..600);
+        let slot = books.assets.push(Asset {
+            head: head(at(acquired, 11 * HOUR), 0),
+            name: names::asset(number),
+            value: random.i64(10_000..90_000_000),
+            acquired,
+        });
+        if random.bool() {
+            books.assets.complete(slot).head.modified =
+                at(acquired + random.i32(1..100), 12 * HOUR);
+        }
     }
 }
 

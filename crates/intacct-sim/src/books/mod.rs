@@ -58,6 +58,8 @@ pub(crate) struct Books {
     pub(crate) batches: Table<Batch>,
     pub(crate) entries: Table<Entry>,
     pub(crate) audit: Table<Audit>,
+    pub(crate) assets: Table<Asset>,
+    pub(crate) regions: Table<Region>,
     /// Descriptions, by number; the first is empty.
     pub(crate) texts: Vec<String>,
     /// Bills that may still be paid, oldest first.
@@ -149,6 +151,8 @@ impl Books {
         self.batches.settle();
         self.entries.settle();
         self.audit.settle();
+        self.assets.settle();
+        self.regions.settle();
     }
 
     /// Posts a journal entry. Its lines balance; that is the caller's duty.
@@ -279,6 +283,7 @@ impl Books {
             "APPYMTDETAIL" => payment_details, "ARINVOICE" => invoices,
             "ARINVOICEITEM" => invoice_items, "GLBATCH" => batches, "GLENTRY" => entries,
             "GLDETAIL" => entries, "AUDITHISTORY" => audit,
+            "asset" => assets, "region" => regions,
         }
         Marks(marks)
     }
@@ -309,6 +314,7 @@ impl Books {
             "ARINVOICE" => count(&self.invoices, old_slots, since),
             "ARINVOICEITEM" => count(&self.invoice_items, old_slots, since),
             "GLBATCH" => count(&self.batches, old_slots, since),
+            "asset" => count(&self.assets, old_slots, since),
             "GLENTRY" | "GLDETAIL" => count(&self.entries, old_slots, since),
             _ => 0,
         }

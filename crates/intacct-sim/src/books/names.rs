@@ -226,6 +226,15 @@ pub(crate) const TERMS: [(&str, i32); 4] = [
     ("Due on receipt", 0),
 ];
 
+/// The members of the dimension `region`.
+pub(crate) const REGIONS: [&str; 4] = ["North", "South & Islands", "Zürich", "Overseas <all>"];
+
+/// The name of an asset, by its number.
+pub(crate) fn asset(number: u32) -> String {
+    const KINDS: [&str; 5] = ["Truck", "Press \"A\"", "Crane", "Server & rack", "測定器"];
+    format!("{} {:03}", KINDS[number as usize % KINDS.len()], number + 1)
+}
+
 /// Ratings of the custom field RATING of vendors; the first stands for none.
 pub(crate) const RATINGS: [&str; 6] = ["", "A", "B", "C", "Preferred & trusted", "Blocked"];
 

@@ -34,6 +34,8 @@ rows!(
     Batch,
     Entry,
     Audit,
+    Asset,
+    Region,
 );
 
 /// An entity, or a place of one.
@@ -349,4 +351,20 @@ pub(crate) struct Audit {
     pub(crate) object: &'static str,
     pub(crate) key: String,
     pub(crate) mode: &'static str,
+}
+
+/// A record of the company's own object.
+#[derive(Clone, Debug)]
+pub(crate) struct Asset {
+    pub(crate) head: Head,
+    pub(crate) name: String,
+    pub(crate) value: i64,
+    pub(crate) acquired: i32,
+}
+
+/// A member of the company's own dimension.
+#[derive(Clone, Debug)]
+pub(crate) struct Region {
+    pub(crate) head: Head,
+    pub(crate) name: &'static str,
 }

@@ -3,7 +3,7 @@
 use fastrand::Rng;
 
 use super::events::{Settles, Side};
-use super::{Books, DocumentState, Origin, Status};
+use super::{Asset, Books, DocumentState, Origin, Status, head, names};
 use crate::calendar::{self, DAY, HOUR};
 use crate::table::{Row, Table};
 
@@ -30,7 +30,25 @@ impl Books {
         story.new_business(self);
         story.edits(self);
         story.deletions(self);
+        self.own_story(round, story.first);
         story.second
+    }
+}
+
+impl Books {
+    /// What happens to the company's own object: one record is new, one is changed.
+    fn own_story(&mut self, round: u32, at: u32) {
+        let number = self.assets.slots();
+        let live = self.assets.by_key();
+        if let Some(&slot) = live.get(round as usize % live.len().max(1)) {
+            self.assets.change(slot, at).value += 12_345;
+        }
+        self.assets.push(Asset {
+            head: head(at, 0),
+            name: names::asset(number),
+            value: i64::from(round) * 100_000,
+            acquired: calendar::date_of(i64::from(at)),
+        });
     }
 }
 

@@ -11,8 +11,11 @@ use crate::company::Company;
 use crate::object::{DataType, FieldInfo, Object};
 use crate::value::{Class, Comparable};
 
+/// The dimension that the company added itself.
+const USER_DEFINED: &str = "region";
+
 /// The dimensions of the company: object, label, and whether the ledger carries them.
-const DIMENSIONS: [(&str, &str, bool); 8] = [
+const DIMENSIONS: [(&str, &str, bool); 9] = [
     ("DEPARTMENT", "Department", true),
     ("LOCATION", "Location", true),
     ("CLASS", "Class", true),
@@ -21,6 +24,7 @@ const DIMENSIONS: [(&str, &str, bool); 8] = [
     ("VENDOR", "Vendor", true),
     ("EMPLOYEE", "Employee", true),
     ("ITEM", "Item", false),
+    (USER_DEFINED, "Region", true),
 ];
 
 impl Context<'_> {
@@ -108,8 +112,8 @@ impl Context<'_> {
             xml.leaf("objectName", name);
             xml.leaf("objectLabel", label);
             xml.leaf("termLabel", label);
-            xml.leaf("userDefinedDimension", "false");
-            xml.leaf("enabledInGL", if in_ledger { "true" } else { "false" });
+            xml.leaf("userDefinedDimension", word(name == USER_DEFINED));
+            xml.leaf("enabledInGL", word(in_ledger));
             xml.close("dimension");
         }
         xml.close("dimensions");

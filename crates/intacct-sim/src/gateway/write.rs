@@ -185,7 +185,9 @@ fn identity(object: &dyn Object<'_>, slot: u32) -> Vec<u8> {
     let mut xml = Xml::fragment();
     let element = object.name().to_lowercase();
     xml.open(&element);
-    xml.leaf("RECORDNO", &object.key(slot).to_string());
+    // Objects of a company's own have another name for it.
+    let key = object.find("RECORDNO").map_or("id", |_| "RECORDNO");
+    xml.leaf(key, &object.key(slot).to_string());
     if let Some(field) = object.business_key() {
         let mut text = Vec::new();
         object.value(slot, field).push(&mut text, 1);

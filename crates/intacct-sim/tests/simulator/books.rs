@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use intacct_sim::{Edit, Scale, Simulator};
 
-use crate::truth::{Fields, Truth, amount, amounts, instant, of, start, text, truth, whole};
+use crate::truth::{
+    Fields, Truth, amount, amounts, instant, key_and_change, of, start, text, truth, whole,
+};
 
 #[tokio::test]
 async fn books_hold_at_the_start_and_after_rounds() {
@@ -98,12 +100,13 @@ async fn every_visible_change_moves_its_time_of_change() {
             if name == "GLACCOUNTBALANCE" || name == "AUDITHISTORY" {
                 continue;
             }
+            let (key, modified_at) = key_and_change(name);
             let new: HashMap<&str, &Fields> = after[name]
                 .iter()
-                .map(|record| (text(record, "RECORDNO"), record))
+                .map(|record| (text(record, key), record))
                 .collect();
             for record in old {
-                let Some(now) = new.get(text(record, "RECORDNO")) else {
+                let Some(now) = new.get(text(record, key)) else {
                     let key = match name.as_str() {
                         "VENDOR" => text(record, "VENDORID"),
                         _ => text(record, "RECORDNO"),
@@ -112,20 +115,17 @@ async fn every_visible_change_moves_its_time_of_change() {
                     continue;
                 };
                 if record != *now {
-                    let modified = instant(text(now, "WHENMODIFIED"));
+                    let modified = instant(text(now, modified_at));
                     assert!(
                         modified >= since,
                         "{name} {} changed in silence",
-                        text(now, "RECORDNO")
+                        text(now, key)
                     );
                 }
             }
-            let known: BTreeSet<&str> = old.iter().map(|record| text(record, "RECORDNO")).collect();
-            for record in after[name]
-                .iter()
-                .filter(|r| !known.contains(text(r, "RECORDNO")))
-            {
-                assert!(instant(text(record, "WHENMODIFIED")) >= since, "{name}");
+            let known: BTreeSet<&str> = old.iter().map(|record| text(record, key)).collect();
+            for record in after[name].iter().filter(|r| !known.contains(text(r, key))) {
+                assert!(instant(text(record, modified_at)) >= since, "{name}");
             }
         }
         // The audit trail names what was deleted, except lines: those go with their owners.
@@ -169,7 +169,7 @@ async fn first_records_are_hours_old_and_some_were_never_modified() {
     let mut never = 0;
     for (name, records) in truth.iter().filter(|(name, _)| *name != "AUDITHISTORY") {
         for record in records {
-            let modified = text(record, "WHENMODIFIED");
+            let modified = text(record, key_and_change(name).1);
             if modified.is_empty() {
                 never += 1;
                 let created = ["WHENCREATED", "AUWHENCREATED"].map(|field| text(record, field));
@@ -316,7 +316,7 @@ fn unique_numbers(truth: &Truth) {
         }
         let numbers: Vec<u64> = records
             .iter()
-            .map(|record| text(record, "RECORDNO").parse().unwrap())
+            .map(|record| text(record, key_and_change(name).0).parse().unwrap())
             .collect();
         assert!(
             numbers.is_sorted_by(|a, b| a < b),

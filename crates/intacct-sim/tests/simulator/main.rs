@@ -3,6 +3,7 @@
 
 mod access;
 mod books;
+mod customs;
 mod envelope;
 mod faults;
 mod formats;

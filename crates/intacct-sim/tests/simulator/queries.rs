@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use intacct_sim::{Company, DataType, Edit, ObjectSpec, RunningSimulator, Scale, Simulator};
 
-use crate::truth::{Fields, amount, cents, instant, of, start, text};
+use crate::truth::{Fields, amount, cents, instant, key_and_change, of, start, text};
 use crate::wire::{Wire, condition, escape, filter, order, query, value};
 
 /// All RECORDNOs that a filter takes, read in pages of 2000.
@@ -338,14 +338,14 @@ async fn orders_are_kept_and_offsets_cut_them() {
 async fn all_fields_come_as_the_truth_has_them() {
     let simulator = start(6, Scale::Tiny).await;
     let wire = Wire::session(&simulator).await;
-    let by_number = order(&[("RECORDNO", "ascending")]);
-    let rest = format!(
-        "{by_number}<options><showprivate>true</showprivate></options><pagesize>2000</pagesize>"
-    );
     for name in simulator.company().objects().into_keys() {
         if name == "GLACCOUNTBALANCE" || name == "AUDITHISTORY" {
             continue;
         }
+        let by_number = order(&[(key_and_change(&name).0, "ascending")]);
+        let rest = format!(
+            "{by_number}<options><showprivate>true</showprivate></options><pagesize>2000</pagesize>"
+        );
         let truth = simulator.company().records(&name).unwrap();
         let fields: Vec<&str> = truth[0].iter().map(|(field, _)| &**field).collect();
         let answer = wire.ok(&query(&name, &fields, &rest)).await;

@@ -56,7 +56,8 @@ pub(crate) fn amounts(company: &CompanyHandle) -> Truth {
         .collect()
 }
 
-const LAWFUL: [&str; 46] = [
+const LAWFUL: [&str; 47] = [
+    "id",
     "RECORDNO",
     "RECORDKEY",
     "ENTRYKEY",
@@ -110,6 +111,15 @@ fn fields(record: Record) -> Fields {
         .into_iter()
         .filter_map(|(name, text)| Some((name, text?)))
         .collect()
+}
+
+/// The fields with the number of a record and the time of its last change: objects of a company's
+/// own have names of their own for them.
+pub(crate) fn key_and_change(object: &str) -> (&'static str, &'static str) {
+    match object {
+        "asset" | "region" => ("id", "updatedAt"),
+        _ => ("RECORDNO", "WHENMODIFIED"),
+    }
 }
 
 /// An amount in hundredths, from any of the spellings of the wire.

@@ -240,6 +240,7 @@ pub(super) fn entry() -> Spec<Entry> {
         .empty("BILLABLE b BILLED b")
         .audit()
         .dimensions()
+        .entry_custom()
         .owner()
         .url()
         .relation("GLBATCH", "GLBATCH", "BATCHNO", |_, row| Some(row.batch))
@@ -425,6 +426,7 @@ pub(super) fn detail() -> Spec<Entry> {
         })
         .int("GLENTRYKEY", |_, row| Value::Key(u64::from(row.head.id)))
         .dimensions()
+        .entry_custom()
         .owner()
         .url()
         .relation("JOURNAL", "GLJOURNAL", "SYMBOL", |books, row| {

@@ -164,6 +164,7 @@ pub(super) fn vendor() -> Spec<Party> {
         .custom()
         .text("LEGACY_CODE", |_, row| Value::text(&row.legacy_code))
         .custom()
+        .vendor_custom()
         .audit()
         .owner()
         .private()

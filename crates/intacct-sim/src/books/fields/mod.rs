@@ -1,5 +1,6 @@
 //! What the gateway shows of the books: objects, their fields, and where each value comes from.
 
+pub(crate) mod custom;
 mod ledger;
 mod masters;
 mod purchases;
@@ -13,7 +14,7 @@ use crate::table::Table;
 use crate::value::{Class, Value};
 
 /// The objects of the modelled company.
-pub(crate) const NAMES: [&str; 23] = [
+pub(crate) const NAMES: [&str; 25] = [
     "APBILL",
     "APBILLITEM",
     "APPYMT",
@@ -37,6 +38,8 @@ pub(crate) const NAMES: [&str; 23] = [
     "REPORTINGPERIOD",
     "USERINFO",
     "VENDOR",
+    "asset",
+    "region",
 ];
 
 /// The object of this name, as it stands.
@@ -77,6 +80,8 @@ pub(crate) fn object<'a>(books: &'a Books, name: &str) -> Option<Box<dyn Object<
         "REPORTINGPERIOD" => view!(masters::period, super::Period),
         "USERINFO" => view!(masters::user, super::User),
         "VENDOR" => view!(masters::vendor, super::Party),
+        "asset" => view!(custom::asset, super::Asset),
+        "region" => view!(custom::region, super::Region),
         _ => None,
     }
 }
@@ -592,6 +597,7 @@ impl<T: Line> Spec<T> {
         .relation("LOCATION", "LOCATION", "LOCATIONID", |books, line| {
             Some(line.dimensions(books).location)
         })
+        .user_dimension()
     }
 
     /// Department and location under the names that lines of most objects use.

@@ -384,6 +384,7 @@ pub(super) fn bill_item() -> Spec<Item> {
     item::<Bills>(Spec::new("APBILLITEM", "AP bill line", |books| {
         &books.bill_items
     }))
+    .bill_item_custom()
     .relation("APBILL", "APBILL", "RECORDKEY", |_, row| Some(row.document))
 }
 
