@@ -44,6 +44,7 @@ impl Gateway {
                     ..Asked::default()
                 }
             }
+            Authentication::OAuth => Asked::default(),
         }
     }
 

@@ -336,7 +336,7 @@ impl Gateway {
         if let Some(error) = plan.authentication().or(unauthorised) {
             let (user, company) = match given {
                 Authentication::Login { user, company, .. } => (user.clone(), company.clone()),
-                Authentication::Session(_) => Default::default(),
+                Authentication::Session(_) | Authentication::OAuth => Default::default(),
             };
             return Err(Refusal {
                 user,
@@ -345,6 +345,14 @@ impl Gateway {
             });
         }
         match given {
+            Authentication::OAuth => Err(Refusal {
+                user: String::new(),
+                company: String::new(),
+                error: Box::new(GatewayError::new(
+                    "XL03000006",
+                    "Sign-in information is incorrect",
+                )),
+            }),
             Authentication::Session(id) => {
                 let owner = self.sessions().extend(id, now, timeout);
                 let owner = owner.and_then(|(login, entity)| Some((self.user(&login)?, entity)));

@@ -41,6 +41,8 @@ pub(crate) enum Authentication {
         location: Option<String>,
     },
     Session(String),
+    /// A token, which this gateway never gave to anyone.
+    OAuth,
 }
 
 #[derive(Debug)]
@@ -62,9 +64,29 @@ impl Problems {
     }
 }
 
-/// Reads the body as XML; a document type declaration is refused.
+/// Reads the body as XML; a document type declaration is refused, and so is text beside elements.
 pub(crate) fn parse(body: &str) -> Result<Document<'_>, Problems> {
-    Document::parse(body).map_err(|error| Problems(vec![format!("XML error: {error}")]))
+    let document =
+        Document::parse(body).map_err(|error| Problems(vec![format!("XML error: {error}")]))?;
+    let mut problems = Problems::default();
+    for node in document.descendants() {
+        let is_stray = node.text().is_some_and(|text| !text.trim().is_empty())
+            && node.is_text()
+            && node
+                .parent()
+                .is_some_and(|parent| elements(parent).next().is_some());
+        if is_stray {
+            let parent = node.parent().map_or("", name);
+            problems.add(format!(
+                "text is not allowed between the elements of '{parent}'"
+            ));
+        }
+    }
+    if problems.0.is_empty() {
+        Ok(document)
+    } else {
+        Err(problems)
+    }
 }
 
 /// The control block, for checking the sender before anything else.
@@ -201,7 +223,7 @@ fn operation(node: Node<'_, '_>, problems: &mut Problems) -> Option<Operation> {
 fn authentication(node: Node<'_, '_>, problems: &mut Problems) -> Option<Authentication> {
     let mut children = elements(node);
     let (Some(first), None) = (children.next(), children.next()) else {
-        problems.add("'authentication' must hold one of 'login', 'sessionid'");
+        problems.add("'authentication' must hold one of 'login', 'sessionid', 'oauth'");
         return None;
     };
     match name(first) {
@@ -226,6 +248,7 @@ fn authentication(node: Node<'_, '_>, problems: &mut Problems) -> Option<Authent
                 location: Some(text("locationid")).filter(|location| !location.is_empty()),
             })
         }
+        "oauth" => Some(Authentication::OAuth),
         other => {
             problems.add(format!(
                 "element '{other}' is not allowed in 'authentication'"

@@ -10,6 +10,7 @@ mod formats;
 mod functions;
 mod queries;
 mod reads;
+mod strict;
 mod tier;
 mod truth;
 mod visibility;
