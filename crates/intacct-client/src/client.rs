@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use intacct_xml::request::{Authentication, Function};
 use intacct_xml::response::{FunctionResult, Response};
-use sync_http::{Limiter, Phase, Retry, RetryBudget, Token, retry};
-use time::OffsetDateTime;
+use sync_http::{Phase, Retry, RetryBudget, Token, retry};
+use time::{OffsetDateTime, UtcOffset};
 
 use crate::calls::{CallCounts, CallLog};
 use crate::config::ClientConfig;
 use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::function::describe;
+use crate::limits::CompanyLimits;
 use crate::session::{Session, SessionKeeper, SessionSettings, Sessions};
+use crate::source_zone::SourceZone;
 use crate::transport::{Content, Exchanged, ServerClock, Target, Transport, Worked};
 
 /// A client of one company, at its top level or in one of its entities. Cheap to clone.
@@ -23,10 +25,13 @@ use crate::transport::{Content, Exchanged, ServerClock, Target, Transport, Worke
 pub struct Client {
     shared: Arc<Shared>,
     session: Arc<SessionKeeper>,
+    config: Arc<ClientConfig>,
+    /// Whether the zone in the settings is the source's.
+    zone_is_settled: bool,
+    label: Option<Arc<str>>,
 }
 
 struct Shared {
-    config: ClientConfig,
     transport: Arc<Transport>,
     budget: RetryBudget,
     settings: SessionSettings,
@@ -57,7 +62,13 @@ impl Client {
         let timing = config.timing.clone();
         let transport = Arc::new(Transport {
             http: sync_http::Client::new(&config.http_options(&endpoint))?,
-            limiter: Limiter::new(config.limits.clone(), timing.clone())?,
+            limits: match config.shared_limits.clone() {
+                Some(limits) => limits,
+                None => {
+                    CompanyLimits::new(config.limits.clone(), config.call_budget, timing.clone())?
+                }
+            },
+            quiet_hours: config.quiet_hours.clone(),
             sender: config.credentials.sender.clone(),
             read_options: config.read_options(),
             challenge_wait: config.challenge_wait,
@@ -78,14 +89,19 @@ impl Client {
         let entity = config.credentials.entity_id.clone();
         let sessions = Sessions::default();
         let shared = Arc::new(Shared {
-            config,
             transport,
             budget,
             settings,
             sessions,
         });
-        let session = shared.keeper(entity.as_deref())?;
-        Ok(Self { shared, session })
+        let session = shared.keeper(&config, entity.as_deref())?;
+        Ok(Self {
+            shared,
+            session,
+            zone_is_settled: config.source_zone == SourceZone::Fixed,
+            config: Arc::new(config),
+            label: None,
+        })
     }
 
     /// A client for one entity of the company, with a session of its own.
@@ -93,11 +109,32 @@ impl Client {
     /// # Errors
     /// `Config` when the id is empty or cannot be sent.
     pub fn for_entity(&self, entity_id: &str) -> Result<Self> {
-        let session = self.shared.keeper(Some(entity_id))?;
+        let session = self.shared.keeper(&self.config, Some(entity_id))?;
         Ok(Self {
-            shared: Arc::clone(&self.shared),
             session,
+            ..self.clone()
         })
+    }
+
+    /// The same client, whose calls are also counted under this label, such as the name of a stream.
+    #[must_use]
+    pub fn labelled(&self, label: &str) -> Self {
+        Self {
+            label: Some(label.into()),
+            ..self.clone()
+        }
+    }
+
+    /// The same client for a source whose timestamps are in this zone.
+    #[must_use]
+    pub fn with_source_offset(&self, offset: UtcOffset) -> Self {
+        let mut config = (*self.config).clone();
+        config.source_offset = offset;
+        Self {
+            config: Arc::new(config),
+            zone_is_settled: true,
+            ..self.clone()
+        }
     }
 
     /// Logs in, unless a session is open already, and tells whom the session is for.
@@ -121,14 +158,15 @@ impl Client {
     /// # Errors
     /// Those of [`login`](Self::login).
     pub async fn source_time(&self) -> Result<OffsetDateTime> {
-        let timing = &self.shared.config.timing;
-        let clock = &self.shared.transport.server_clock;
-        if clock.read(timing.monotonic()).is_none() {
+        let transport = &self.shared.transport;
+        if transport
+            .server_clock
+            .read(self.config.timing.monotonic())
+            .is_none()
+        {
             self.session.get().await?;
         }
-        Ok(clock
-            .read(timing.monotonic())
-            .unwrap_or_else(|| timing.now()))
+        Ok(transport.source_time())
     }
 
     /// The calls so far, those of clones and of other entities included.
@@ -137,10 +175,20 @@ impl Client {
         self.shared.transport.calls.snapshot()
     }
 
+    /// The limits of the company, and what is left of its budget of calls. Give them to other clients to share them.
+    #[must_use]
+    pub fn limits(&self) -> &CompanyLimits {
+        &self.shared.transport.limits
+    }
+
     /// The settings.
     #[must_use]
     pub fn config(&self) -> &ClientConfig {
-        &self.shared.config
+        &self.config
+    }
+
+    pub(crate) fn zone_is_settled(&self) -> bool {
+        self.zone_is_settled
     }
 
     /// Sends a request, retrying what may be retried, and reads its records into the target.
@@ -153,7 +201,9 @@ impl Client {
             target: Mutex::new(target),
             progress: Mutex::new(Progress::default()),
         };
-        let config = &self.shared.config;
+        let config = &self.config;
+        // Before the attempts and the session: their time must not run out in here.
+        self.shared.transport.outside_quiet_hours().await?;
         let outcome = retry(
             &config.retry,
             &self.shared.budget,
@@ -179,9 +229,9 @@ impl Client {
 }
 
 impl Shared {
-    fn keeper(&self, entity: Option<&str>) -> Result<Arc<SessionKeeper>> {
+    fn keeper(&self, config: &ClientConfig, entity: Option<&str>) -> Result<Arc<SessionKeeper>> {
         self.sessions.keeper(entity, || {
-            let mut credentials = self.config.credentials.clone();
+            let mut credentials = config.credentials.clone();
             credentials.entity_id = entity.map(str::to_owned);
             SessionKeeper::new(
                 Arc::clone(&self.transport),
@@ -297,7 +347,7 @@ impl Attempts<'_> {
                 return Retry::Never;
             }
         }
-        error.retry()
+        error.retry_here()
     }
 
     async fn run(&self) -> Result<Sent> {
@@ -345,6 +395,7 @@ impl Attempts<'_> {
                 &authentication,
                 self.work.content,
                 &self.target,
+                self.client.label.as_deref(),
             )
             .await?;
         self.client.session.observe(&session, &exchanged);
@@ -371,7 +422,7 @@ fn refused_again(error: Error) -> Error {
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Client")
-            .field("config", &self.shared.config)
+            .field("config", &self.config)
             .finish_non_exhaustive()
     }
 }

@@ -13,6 +13,9 @@ use time::UtcOffset;
 use url::{Host, Url};
 
 use crate::error::{Error, Result};
+use crate::limits::CompanyLimits;
+use crate::quiet::QuietHours;
+use crate::source_zone::SourceZone;
 
 /// Where every first call goes (developer.intacct.com, Web services).
 pub const GATEWAY: &str = "https://api.intacct.com/ia/xml/xmlgw.phtml";
@@ -159,6 +162,13 @@ pub struct ClientConfig {
     pub http: ClientOptions,
     /// Requests at once and requests per time. Default: one at a time, as the standard tier allows.
     pub limits: LimitOptions,
+    /// How many calls may be made in all. Default: no limit. When they are spent, every further call fails with reason
+    /// [`Reason::BudgetSpent`](crate::Reason::BudgetSpent), and nothing is sent.
+    pub call_budget: Option<u64>,
+    /// Limits and budget that are shared with other clients of the company, in the place of `limits` and `call_budget`.
+    pub shared_limits: Option<CompanyLimits>,
+    /// Hours in which no call begins. Default: none.
+    pub quiet_hours: Option<QuietHours>,
     /// How failed requests are repeated. Default: 5 attempts, at least 1, 2, 4 and 8 seconds apart, as the vendor's own
     /// clients wait, and up to half as much again.
     pub retry: RetryPolicy,
@@ -171,9 +181,11 @@ pub struct ClientConfig {
     pub page_size: u32,
     /// Pages do not shrink below this. Default 50.
     pub min_page_size: u32,
+    /// How the zone of the source's timestamps is known. Default: by `source_offset`.
+    pub source_zone: SourceZone,
     /// The zone that the gateway writes this user's timestamps in. Default UTC. It is not published whose zone that
-    /// is: give the API user the time zone GMT, the locale en_US and the 24-hour clock, or set what it has
-    /// (`readUserFormatting` tells).
+    /// is: give the API user the time zone GMT, the locale en_US and the 24-hour clock, or set what it has, or let it be
+    /// asked for ([`SourceZone::OfUser`]).
     pub source_offset: UtcOffset,
     /// What happens to characters in answers that XML forbids. Default: dropped and counted.
     pub illegal_characters: IllegalCharacters,
@@ -194,11 +206,15 @@ impl ClientConfig {
             endpoint_trust: EndpointTrust::default(),
             http: ClientOptions::default().with_user_agent(agent),
             limits: LimitOptions::default().with_concurrency(1),
+            call_budget: None,
+            shared_limits: None,
+            quiet_hours: None,
             retry: RetryPolicy::default().with_jitter(Jitter::Above),
             budget: BudgetOptions::default(),
             session: SessionPolicy::default(),
             page_size: Query::LARGEST_PAGE,
             min_page_size: 50,
+            source_zone: SourceZone::Fixed,
             source_offset: UtcOffset::UTC,
             illegal_characters: IllegalCharacters::default(),
             challenge_wait: Duration::from_secs(75),
@@ -228,6 +244,27 @@ impl ClientConfig {
         self
     }
 
+    /// The same settings with a budget of calls.
+    #[must_use]
+    pub const fn with_call_budget(mut self, calls: u64) -> Self {
+        self.call_budget = Some(calls);
+        self
+    }
+
+    /// The same settings with limits that other clients of the company share.
+    #[must_use]
+    pub fn with_shared_limits(mut self, limits: CompanyLimits) -> Self {
+        self.shared_limits = Some(limits);
+        self
+    }
+
+    /// The same settings with hours in which no call begins.
+    #[must_use]
+    pub fn with_quiet_hours(mut self, hours: QuietHours) -> Self {
+        self.quiet_hours = Some(hours);
+        self
+    }
+
     /// The same settings with this way to retry.
     #[must_use]
     pub fn with_retry(mut self, retry: RetryPolicy) -> Self {
@@ -249,9 +286,17 @@ impl ClientConfig {
         self
     }
 
+    /// The same settings with this way to know the zone of the source's timestamps.
+    #[must_use]
+    pub const fn with_source_zone(mut self, zone: SourceZone) -> Self {
+        self.source_zone = zone;
+        self
+    }
+
     /// The same settings with this zone of the source's timestamps.
     #[must_use]
     pub const fn with_source_offset(mut self, offset: UtcOffset) -> Self {
+        self.source_zone = SourceZone::Fixed;
         self.source_offset = offset;
         self
     }
@@ -339,11 +384,15 @@ impl fmt::Debug for ClientConfig {
             .field("endpoint_trust", &self.endpoint_trust)
             .field("http", &self.http)
             .field("limits", &self.limits)
+            .field("call_budget", &self.call_budget)
+            .field("shared_limits", &self.shared_limits)
+            .field("quiet_hours", &self.quiet_hours)
             .field("retry", &self.retry)
             .field("budget", &self.budget)
             .field("session", &self.session)
             .field("page_size", &self.page_size)
             .field("min_page_size", &self.min_page_size)
+            .field("source_zone", &self.source_zone)
             .field("source_offset", &self.source_offset)
             .field("illegal_characters", &self.illegal_characters)
             .field("challenge_wait", &self.challenge_wait)

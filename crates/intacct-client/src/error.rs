@@ -102,6 +102,10 @@ pub enum Reason {
     ForeignEndpoint,
     /// The gateway asks for fewer requests.
     RateLimited,
+    /// The budget of calls is spent; nothing was sent.
+    BudgetSpent,
+    /// It is one of the hours in which no call is made; nothing was sent.
+    QuietHours,
     /// The service is temporarily off-line, or asks to try again later.
     Offline,
     /// The user has no permission for the operation on the object, or the object is not subscribed to.
@@ -129,6 +133,8 @@ pub enum Reason {
     TotalChanged,
     /// Records came in an order, or from outside the bounds, that was not asked for.
     OrderBroken,
+    /// The API user sees dates and times in a form that cannot be read for certain.
+    SourceFormat,
     /// A record could not be read into the type that was asked for.
     Value,
     /// A task of this client ended before its work was done.
@@ -263,6 +269,14 @@ impl Error {
             Retry::Never
         } else {
             self.0.retry
+        }
+    }
+
+    /// Whether this client tries again by itself. What quiet hours refuse is for a later run.
+    pub(crate) fn retry_here(&self) -> Retry {
+        match self.0.reason {
+            Reason::QuietHours => Retry::Never,
+            _ => self.retry(),
         }
     }
 

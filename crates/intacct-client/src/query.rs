@@ -64,7 +64,7 @@ impl Client {
         schema: arrow_schema::SchemaRef,
     ) -> Result<intacct_xml::response::Columns> {
         use intacct_xml::response::{ColumnOptions, Columns};
-        let options = ColumnOptions::default().with_source_offset(self.config().source_offset);
+        let options = ColumnOptions::default().with_source_offset(self.source_offset()?);
         Columns::new(schema, options)
             .map_err(|source| Error::invalid("the schema cannot be filled").because(source))
     }

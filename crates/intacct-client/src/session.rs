@@ -116,7 +116,7 @@ impl SessionKeeper {
             &self.retry,
             &self.budget,
             &self.timing,
-            Error::retry,
+            Error::retry_here,
             attempt,
         )
         .await;
@@ -147,6 +147,7 @@ impl SessionKeeper {
                 &authentication,
                 Content::reads(std::slice::from_ref(&function)),
                 &Mutex::new(&mut tree),
+                None,
             )
             .await
             .map_err(|error| error.with_context("function", "getAPISession"))?;

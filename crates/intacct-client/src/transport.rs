@@ -14,7 +14,7 @@ use intacct_xml::response::{
     Discard, FunctionResult, ReadOptions, RecordTarget, Response, Status, read_response,
 };
 use sync_http::header::{CONTENT_TYPE, HeaderValue};
-use sync_http::{Answer, Limiter, Moment, Timing};
+use sync_http::{Answer, Moment, Phase, Retry, Timing};
 use time::OffsetDateTime;
 use url::Url;
 use uuid::Uuid;
@@ -24,6 +24,8 @@ use crate::classify::{self, Asked, Told};
 use crate::config::Sender;
 use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::function::describe;
+use crate::limits::CompanyLimits;
+use crate::quiet::{InQuietHours, QuietHours};
 
 /// Where the records of an answer go. Behind a lock where several attempts share it; they follow each other, and the
 /// lock is held only while an answer is read.
@@ -33,7 +35,8 @@ pub(crate) type Target<'a> = &'a mut (dyn RecordTarget + Send);
 #[derive(Debug)]
 pub(crate) struct Transport {
     pub(crate) http: sync_http::Client,
-    pub(crate) limiter: Limiter,
+    pub(crate) limits: CompanyLimits,
+    pub(crate) quiet_hours: Option<QuietHours>,
     pub(crate) sender: Sender,
     pub(crate) read_options: ReadOptions,
     pub(crate) challenge_wait: Duration,
@@ -79,6 +82,7 @@ impl Transport {
         authentication: &Authentication,
         content: Content<'_>,
         target: &Mutex<Target<'_>>,
+        label: Option<&str>,
     ) -> Result<Exchanged> {
         let asked = Asked {
             with_session: matches!(authentication, Authentication::Session(_)),
@@ -88,7 +92,9 @@ impl Transport {
         let body = self.document(authentication, content, &request_id)?;
         let started;
         let sent = {
-            let _permit = self.limiter.acquire().await?;
+            let _permit = self.limits.acquire().await?;
+            self.outside_quiet_hours().await?;
+            self.limits.spend(content.functions.len() as u64)?;
             started = self.timing.monotonic();
             let request = sync_http::Request::post(endpoint.clone())
                 .with_header(CONTENT_TYPE, HeaderValue::from_static("application/xml"))
@@ -101,7 +107,7 @@ impl Transport {
         };
         let outcome = outcome.map_err(|error| error.in_request(request_id.as_str()));
         let bytes = sent.as_ref().map_or(0, |answer| answer.body.len());
-        self.note(content.functions, bytes, started, &outcome);
+        self.note(content.functions, label, bytes, started, &outcome);
         outcome
     }
 
@@ -205,9 +211,44 @@ impl Transport {
         }
     }
 
+    /// Returns when it is none of the quiet hours, or refuses.
+    pub(crate) async fn outside_quiet_hours(&self) -> Result<()> {
+        let Some(hours) = &self.quiet_hours else {
+            return Ok(());
+        };
+        while let Some(left) = hours.left(self.source_time()) {
+            match hours.then() {
+                InQuietHours::Wait => {
+                    tracing::info!(
+                        seconds = left.as_secs(),
+                        "waiting for the end of the quiet hours"
+                    );
+                    self.timing.sleep(left).await;
+                }
+                InQuietHours::Refuse => {
+                    let message = "it is one of the hours in which no call is made; run later";
+                    return Err(
+                        Error::new(ErrorKind::Unavailable, Reason::QuietHours, message)
+                            .retrying(Retry::After(left))
+                            .in_phase(Phase::NotSent)
+                            .with_context("seconds_left", left.as_secs().to_string()),
+                    );
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The time by the gateway's clock, or else by this machine's.
+    pub(crate) fn source_time(&self) -> OffsetDateTime {
+        let now = self.server_clock.read(self.timing.monotonic());
+        now.unwrap_or_else(|| self.timing.now())
+    }
+
     fn note(
         &self,
         functions: &[Function],
+        label: Option<&str>,
         bytes: usize,
         started: Moment,
         outcome: &Result<Exchanged>,
@@ -215,6 +256,7 @@ impl Transport {
         let elapsed = self.timing.monotonic().since(started);
         let elapsed_ms = u64::try_from(elapsed.as_millis()).unwrap_or(u64::MAX);
         let mut bytes = bytes as u64;
+        let mut elapsed = elapsed;
         for function in functions {
             let control_id = function.control_id().as_str();
             let result = outcome
@@ -228,8 +270,9 @@ impl Transport {
                 failed: u64::from(!succeeded),
                 records,
                 bytes,
+                elapsed,
             };
-            self.calls.count(function.call(), count);
+            self.calls.count(function.call(), label, count);
             tracing::debug!(
                 function = function.call().function_name(),
                 object = function.call().object().map(|object| object.as_str()),
@@ -242,6 +285,7 @@ impl Transport {
                 "call"
             );
             bytes = 0;
+            elapsed = Duration::ZERO;
         }
     }
 }

@@ -1,7 +1,7 @@
 //! A company's books as a [`Source`] of the default streams, and of any other object.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream};
@@ -46,6 +46,8 @@ use reading::Reader;
 /// dimensions are added.
 pub struct IntacctSource {
     client: Client,
+    /// The client in the zone of the source's timestamps, as it was when the run began.
+    in_zone: Mutex<Option<Client>>,
     company: String,
     options: SourceOptions,
     found: OnceCell<Found>,
@@ -63,6 +65,7 @@ impl IntacctSource {
         let company = client.config().credentials.user.company_id.clone();
         Self {
             client,
+            in_zone: Mutex::default(),
             company,
             options,
             found: OnceCell::new(),
@@ -76,8 +79,31 @@ impl IntacctSource {
     }
 
     async fn found(&self) -> Result<&Found> {
-        let discover = || discovery::discover(&self.client, &self.options, &self.notes);
+        let discover = || async {
+            let client = self.in_zone().await?;
+            discovery::discover(&client, &self.options, &self.notes).await
+        };
         self.found.get_or_try_init(discover).await
+    }
+
+    /// The client that reads and writes timestamps in the right zone.
+    async fn in_zone(&self) -> Result<Client> {
+        let known = self
+            .in_zone
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone();
+        match known {
+            Some(client) => Ok(client),
+            None => self.ask_for_zone().await,
+        }
+    }
+
+    async fn ask_for_zone(&self) -> Result<Client> {
+        let client = self.client.in_source_zone().await?;
+        let mut known = self.in_zone.lock().unwrap_or_else(PoisonError::into_inner);
+        *known = Some(client.clone());
+        Ok(client)
     }
 
     async fn known(&self, stream: &StreamDescriptor) -> Result<&Known> {
@@ -99,7 +125,7 @@ impl IntacctSource {
 
     async fn reader(&self, stream: &StreamDescriptor) -> Result<Reader> {
         Ok(Reader {
-            client: self.client.clone(),
+            client: self.in_zone().await?,
             contract: self.readable(stream).await?,
             notes: Arc::clone(&self.notes),
         })
@@ -153,6 +179,8 @@ impl Source for IntacctSource {
     }
 
     async fn now(&self) -> Result<OffsetDateTime> {
+        // A run begins here, and daylight saving time may have moved the zone since the last one.
+        self.ask_for_zone().await?;
         Ok(self.client.source_time().await?)
     }
 

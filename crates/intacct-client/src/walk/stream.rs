@@ -121,10 +121,11 @@ impl Client {
         target: impl FnMut(&WalkSpec) -> Result<(Keys, B)> + Send + 'static,
     ) -> Pages<WalkPage<B::Records>> {
         let config = self.config();
-        let spec = spec
-            .with_source_offset(config.source_offset)
-            .with_page_size(config.page_size);
-        let at_once = config.limits.concurrency.unwrap_or(1);
+        let spec = self.source_offset().and_then(|offset| {
+            spec.with_source_offset(offset)
+                .with_page_size(config.page_size)
+        });
+        let at_once = self.limits().options().concurrency.unwrap_or(1);
         match spec {
             Ok(spec) if at_once > 1 && spec.modified().is_some() => Pages::new(Planned {
                 client: self.clone(),

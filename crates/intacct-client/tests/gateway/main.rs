@@ -7,6 +7,7 @@ mod discovery;
 mod error_table;
 mod failures;
 mod functions;
+mod limits;
 mod logs;
 mod paging;
 #[cfg(feature = "source")]
@@ -14,3 +15,4 @@ mod reading;
 mod script;
 mod sessions;
 mod stories;
+mod zone;

@@ -28,6 +28,8 @@ pub(crate) struct Asked {
     /// The position in all requests of this kind (logins, or others), from 0.
     pub(crate) number: usize,
     pub(crate) body: String,
+    /// The address that it was sent to.
+    pub(crate) origin: String,
 }
 
 impl Asked {
@@ -83,16 +85,22 @@ impl Script {
         );
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (seen, answer) = (Arc::clone(&asked), Arc::new(Mutex::new(answer)));
+        let origin = url.clone();
         tokio::spawn(async move {
             while let Ok((mut stream, _)) = listener.accept().await {
                 let (seen, answer) = (Arc::clone(&seen), Arc::clone(&answer));
+                let origin = origin.clone();
                 tokio::spawn(async move {
                     let Some(body) = read_request(&mut stream).await else {
                         return;
                     };
                     let reply = {
                         let mut seen = seen.lock().unwrap();
-                        let mut request = Asked { number: 0, body };
+                        let mut request = Asked {
+                            number: 0,
+                            body,
+                            origin,
+                        };
                         let alike = |other: &&Asked| other.is_login() == request.is_login();
                         request.number = seen.iter().filter(alike).count();
                         seen.push(request.clone());

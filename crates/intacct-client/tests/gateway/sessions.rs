@@ -294,3 +294,113 @@ async fn a_caller_that_leaves_in_the_middle_of_a_login_strands_nobody() {
         Some("na1.intacct.com")
     );
 }
+
+#[tokio::test]
+async fn callers_whose_session_ended_together_log_in_once() {
+    // All of them are on the way with the first session before one of them hears that it has ended.
+    let script = Script::start(|asked| match asked.text("sessionid") {
+        Some("sid-0") => Reply::Xml(invalid_session()),
+        _ => definition(asked, "2026-01-31T20:00:00+00:00"),
+    })
+    .await;
+    let many = config(&script.url, &clock()).with_limits(LimitOptions::default());
+    let client = Client::new(many).unwrap();
+    for outcome in join_all((0..20).map(|_| call(&client))).await {
+        outcome.unwrap();
+    }
+    // A caller that hears late must not throw the new session away.
+    assert_eq!(script.logins(), 2);
+    assert!(
+        sessions(&script)
+            .iter()
+            .all(|session| session == "sid-0" || session == "sid-1")
+    );
+}
+
+#[tokio::test]
+async fn the_end_of_a_session_is_told_by_the_gateways_clock() {
+    // Every answer says 18:00 and an end 20 minutes later; this machine's clock is wrong by years.
+    let script = Script::start(|asked| definition(asked, "2026-01-31T18:20:00+00:00")).await;
+    for wrong in [
+        sync_http::ManualClock::default(),
+        sync_http::ManualClock::new(time::macros::datetime!(2031-01-01 00:00 UTC)),
+    ] {
+        let before = script.logins();
+        let client = client(&script, &wrong);
+        call(&client).await.unwrap();
+        wrong.advance(14 * MINUTE);
+        call(&client).await.unwrap();
+        assert_eq!(script.logins() - before, 1);
+        wrong.advance(16 * MINUTE);
+        call(&client).await.unwrap();
+        assert_eq!(script.logins() - before, 2);
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_does_not_say_when_the_session_ends_leaves_the_greatest_age() {
+    for said in ["", "soon"] {
+        let script = Script::start(move |asked| definition(asked, said)).await;
+        let clock = clock();
+        let client = client(&script, &clock);
+        for _ in 0..4 {
+            call(&client).await.unwrap();
+            clock.advance(12 * MINUTE);
+        }
+        call(&client).await.unwrap();
+        assert_eq!(script.logins(), 1, "48 minutes");
+        clock.advance(3 * MINUTE);
+        call(&client).await.unwrap();
+        assert_eq!(script.logins(), 2);
+    }
+}
+
+#[tokio::test]
+async fn the_end_of_one_entitys_session_leaves_the_others() {
+    let script = Script::start(|asked| match asked.text("sessionid") {
+        Some("sid-1") => Reply::Xml(invalid_session()),
+        _ => definition(asked, "2026-01-31T20:00:00+00:00"),
+    })
+    .await;
+    let top = client(&script, &clock());
+    let entity = top.for_entity("100").unwrap();
+    call(&top).await.unwrap();
+    call(&entity).await.unwrap();
+    call(&top).await.unwrap();
+    assert_eq!(sessions(&script), ["sid-0", "sid-1", "sid-2", "sid-0"]);
+    let asked = script.asked();
+    let logins: Vec<_> = asked.iter().filter(|asked| asked.is_login()).collect();
+    let entities: Vec<_> = logins
+        .iter()
+        .map(|login| login.text("locationid"))
+        .collect();
+    assert_eq!(entities, [None, Some("100"), Some("100")]);
+}
+
+#[tokio::test]
+async fn a_new_session_brings_a_new_endpoint() {
+    let second = Script::start(|asked| definition(asked, "2026-01-31T20:00:00+00:00")).await;
+    let later = second.url.clone();
+    let front = Script::start_raw(move |asked| {
+        if !asked.is_login() {
+            return Reply::Xml(invalid_session());
+        }
+        let endpoint = if asked.number == 0 {
+            &asked.origin
+        } else {
+            &later
+        };
+        Reply::Xml(login(asked, endpoint, "2026-01-31T20:00:00+00:00"))
+    })
+    .await;
+    let mut anywhere = config(&front.url, &clock());
+    anywhere.endpoint_trust = intacct_client::EndpointTrust::Any;
+    let client = Client::new(anywhere).unwrap();
+    call(&client).await.unwrap();
+    assert_eq!((front.logins(), front.calls(), second.calls()), (2, 1, 1));
+    assert_eq!(sessions(&second), ["sid-1"]);
+    assert_eq!(
+        client.login().await.unwrap().host.as_deref(),
+        Some("127.0.0.1")
+    );
+}
