@@ -305,6 +305,17 @@ impl Company {
         }
     }
 
+    /// The user-defined dimensions: objects and their terms.
+    pub(crate) fn user_defined_dimensions(&self) -> Vec<(&str, &str)> {
+        match &self.objects {
+            Objects::Books(_) => Vec::new(),
+            Objects::Generic(tables) => tables
+                .iter()
+                .filter_map(|table| Some((table.name(), table.dimension()?)))
+                .collect(),
+        }
+    }
+
     /// The instant of the first change of a round.
     pub(crate) fn round_starts(&self, round: u32) -> Option<i64> {
         self.books()

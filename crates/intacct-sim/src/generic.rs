@@ -17,6 +17,7 @@ pub struct ObjectSpec {
     name: String,
     fields: Vec<FieldInfo>,
     business_key: Option<String>,
+    dimension: Option<String>,
     records: Vec<Vec<(String, String)>>,
 }
 
@@ -27,6 +28,7 @@ impl ObjectSpec {
             name: name.into(),
             fields: Vec::new(),
             business_key: None,
+            dimension: None,
             records: Vec::new(),
         }
     }
@@ -49,6 +51,23 @@ impl ObjectSpec {
             required: false,
             read_only: false,
         });
+        self
+    }
+
+    /// Adds a field that the company has added itself: `lookup` says so by ISCUSTOM.
+    #[must_use]
+    pub fn custom_field(mut self, name: impl Into<String>, data_type: DataType) -> Self {
+        self = self.field(name, data_type);
+        if let Some(field) = self.fields.last_mut() {
+            field.custom = true;
+        }
+        self
+    }
+
+    /// Makes the object a user-defined dimension, which `getDimensions` lists under this term.
+    #[must_use]
+    pub fn user_defined_dimension(mut self, term: impl Into<String>) -> Self {
+        self.dimension = Some(term.into());
         self
     }
 
@@ -88,6 +107,7 @@ pub(crate) struct GenericTable {
     /// WHENCREATED, where it is to the second; on some objects it is the date of a document.
     created_field: Option<usize>,
     business_key: Option<usize>,
+    dimension: Option<String>,
     rows: Vec<GenericRow>,
     by_key: Vec<u32>,
     by_modified: Vec<u32>,
@@ -111,6 +131,7 @@ impl GenericTable {
             created_field: place("WHENCREATED")
                 .filter(|&field| spec.fields[field].data_type == DataType::Timestamp),
             business_key: spec.business_key.as_deref().and_then(place),
+            dimension: spec.dimension,
             name: spec.name,
             fields: spec.fields.clone(),
             rows: Vec::new(),
@@ -131,6 +152,11 @@ impl GenericTable {
 
     pub(crate) fn name(&self) -> &str {
         &self.name
+    }
+
+    /// Its term, where it is a user-defined dimension.
+    pub(crate) fn dimension(&self) -> Option<&str> {
+        self.dimension.as_deref()
     }
 
     /// Adds a record; `now` becomes its WHENMODIFIED unless it brings its own.

@@ -244,6 +244,8 @@ fn is_of_function(fault: &Fault) -> bool {
         | Fault::RepeatRows(_)
         | Fault::Totals(_)
         | Fault::Characters(_)
+        | Fault::AbsentNulls
+        | Fault::BareAggregates
         | Fault::Late(_)
         | Fault::TextualKeys => true,
         Fault::Without(path) => reshape::is_of_result(path),

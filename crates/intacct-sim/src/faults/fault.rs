@@ -62,7 +62,8 @@ pub enum Fault {
     /// `readMore` does not know the result any more; concerns `readMore`.
     DeadCursor,
 
-    /// `getAPISession` names this endpoint; concerns `getAPISession`.
+    /// `getAPISession` names this endpoint, and its session is known nowhere else; concerns
+    /// `getAPISession`.
     Endpoint(String),
     /// The sessions' end as the answer shows it.
     ShownTimeout(ShownTimeout),
@@ -81,6 +82,10 @@ pub enum Fault {
     Totals(Totals),
     /// Bytes in values that XML does not allow.
     Characters(Characters),
+    /// Empty fields are not there at all.
+    AbsentNulls,
+    /// Aggregates come under the bare name of their field: `AMOUNT` for `SUM.AMOUNT`.
+    BareAggregates,
 
     /// An edit of the company before the call is answered.
     Edit(Edit),

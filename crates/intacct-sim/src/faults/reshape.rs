@@ -31,6 +31,8 @@ pub(super) fn result(fault: &Fault, result: &mut Vec<u8>) {
         Fault::RepeatRows(count) => repeat(result, *count),
         Fault::Totals(totals) => recount(result, totals),
         Fault::Characters(characters) => spoil(result, characters),
+        Fault::AbsentNulls => drop_empty(result),
+        Fault::BareAggregates => bare_names(result),
         _ => {}
     }
 }
@@ -161,6 +163,66 @@ fn spoil(result: &mut Vec<u8>, characters: &Characters) {
             out.extend_from_slice(spoiler);
         }
         at = inside;
+    }
+    out.extend_from_slice(&result[at..]);
+    *result = out;
+}
+
+/// Takes empty elements out of the records; the data element itself stays.
+fn drop_empty(result: &mut Vec<u8>) {
+    let Some(data) = find_start(result, "data", 0) else {
+        return;
+    };
+    let Some(from) = find(result, b">", data).map(|at| at + 1) else {
+        return;
+    };
+    let mut out = result[..from].to_vec();
+    let mut at = from;
+    while let Some(start) = find(result, b"<", at) {
+        out.extend_from_slice(&result[at..start]);
+        at = match empty_element(&result[start..]) {
+            Some(length) => start + length,
+            None => {
+                out.push(b'<');
+                start + 1
+            }
+        };
+    }
+    out.extend_from_slice(&result[at..]);
+    *result = out;
+}
+
+/// How long the empty element is that these bytes begin with, if they do.
+fn empty_element(bytes: &[u8]) -> Option<usize> {
+    let tag_end = bytes.iter().position(|byte| *byte == b'>')?;
+    let name = &bytes[1..tag_end];
+    if name.first().is_none_or(|first| b"/!?".contains(first)) || name.contains(&b' ') {
+        return None;
+    }
+    if name.ends_with(b"/") {
+        return Some(tag_end + 1);
+    }
+    let end = [b"</", name, b">"].concat();
+    let rest = &bytes[tag_end + 1..];
+    rest.starts_with(&end).then_some(tag_end + 1 + end.len())
+}
+
+/// Takes the names of aggregate functions out of tags.
+fn bare_names(result: &mut Vec<u8>) {
+    const FUNCTIONS: [&[u8]; 5] = [b"COUNT.", b"SUM.", b"AVG.", b"MIN.", b"MAX."];
+    let mut out = Vec::with_capacity(result.len());
+    let mut at = 0;
+    while let Some(start) = find(result, b"<", at) {
+        let end = if result.get(start + 1) == Some(&b'/') {
+            start + 2
+        } else {
+            start + 1
+        };
+        out.extend_from_slice(&result[at..end]);
+        let function = FUNCTIONS
+            .iter()
+            .find(|function| result[end..].starts_with(function));
+        at = end + function.map_or(0, |function| function.len());
     }
     out.extend_from_slice(&result[at..]);
     *result = out;

@@ -104,15 +104,18 @@ impl Context<'_> {
         let company = self.gateway.company();
         xml.open("data");
         xml.open("dimensions");
-        for (name, label, in_ledger) in DIMENSIONS {
-            if company.books().is_none() {
-                break;
-            }
+        let standard = DIMENSIONS
+            .iter()
+            .filter(|_| company.books().is_some())
+            .map(|(name, label, in_ledger)| (*name, *label, *name == USER_DEFINED, *in_ledger));
+        let own = company.user_defined_dimensions().into_iter();
+        let own = own.map(|(name, term)| (name, term, true, true));
+        for (name, label, user_defined, in_ledger) in standard.chain(own) {
             xml.open("dimension");
             xml.leaf("objectName", name);
             xml.leaf("objectLabel", label);
             xml.leaf("termLabel", label);
-            xml.leaf("userDefinedDimension", word(name == USER_DEFINED));
+            xml.leaf("userDefinedDimension", word(user_defined));
             xml.leaf("enabledInGL", word(in_ledger));
             xml.close("dimension");
         }

@@ -354,7 +354,7 @@ impl Gateway {
                 )),
             }),
             Authentication::Session(id) => {
-                let owner = self.sessions().extend(id, now, timeout);
+                let owner = self.sessions().extend(id, url, now, timeout);
                 let owner = owner.and_then(|(login, entity)| Some((self.user(&login)?, entity)));
                 let (user, entity) = owner.ok_or_else(|| Refusal {
                     user: String::new(),
@@ -548,11 +548,12 @@ impl Context<'_> {
         }
         let login = &self.caller.user.login;
         let timeout = self.caller.timeout;
-        let session = self.gateway.sessions().open(login, entity, timeout);
+        let endpoint = self.plan.endpoint().unwrap_or(&self.caller.url);
+        let mut sessions = self.gateway.sessions();
+        let session = sessions.open(login, endpoint, entity, timeout);
         xml.open("data");
         xml.open("api");
         xml.leaf("sessionid", &session);
-        let endpoint = self.plan.endpoint().unwrap_or(&self.caller.url);
         xml.leaf("endpoint", endpoint);
         xml.leaf("locationid", &id);
         xml.close("api");

@@ -32,6 +32,8 @@ struct Session {
     number: u64,
     /// Login of its user.
     user: String,
+    /// The address that it was told to use; it is known nowhere else.
+    endpoint: String,
     entity: Option<(u32, String)>,
     expires: i64,
     cursors: HashMap<String, Cursor>,
@@ -60,6 +62,7 @@ impl Sessions {
     pub(crate) fn open(
         &mut self,
         user: &str,
+        endpoint: &str,
         entity: Option<(u32, String)>,
         expires: i64,
     ) -> String {
@@ -74,6 +77,7 @@ impl Sessions {
         let session = Session {
             number: self.opened,
             user: user.to_owned(),
+            endpoint: endpoint.to_owned(),
             entity,
             expires,
             cursors: HashMap::new(),
@@ -83,13 +87,13 @@ impl Sessions {
         id
     }
 
-    /// Moves the end of a session on, and says whose it is and of which entity; none when it is
-    /// over or never was.
-    pub(crate) fn extend(&mut self, id: &str, now: i64, expires: i64) -> Option<Owner> {
+    /// Moves the end of a session that was brought to `url` on, and says whose it is and of which
+    /// entity; none when it is over, never was, or belongs elsewhere.
+    pub(crate) fn extend(&mut self, id: &str, url: &str, now: i64, expires: i64) -> Option<Owner> {
         let session = self
             .open
             .get_mut(id)
-            .filter(|session| session.expires > now)?;
+            .filter(|session| session.expires > now && session.endpoint == url)?;
         session.expires = expires;
         Some((session.user.clone(), session.entity.clone()))
     }

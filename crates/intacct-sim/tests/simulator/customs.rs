@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use intacct_sim::{Edit, Scale};
+use intacct_sim::{Company, DataType, Edit, ObjectSpec, Scale, Simulator};
 
 use crate::truth::{instant, of, start, text};
 use crate::wire::{Wire, between, condition, filter, order, query, value};
@@ -200,4 +200,41 @@ async fn the_companys_own_dimension_is_on_lines_and_balances_alike() {
         let name = value(row, "GLDIMregion").map(|id| &*regions[id]);
         assert_eq!(value(row, "GLDIMregion.name"), name);
     }
+}
+
+#[tokio::test]
+async fn own_fields_and_dimensions_are_described_as_such() {
+    let assets = ObjectSpec::new("asset")
+        .field("id", DataType::Integer)
+        .field("name", DataType::Text)
+        .custom_field("Rvendor", DataType::Integer)
+        .field("updatedAt", DataType::Timestamp)
+        .user_defined_dimension("Asset")
+        .record([("id", "1"), ("name", "Crane"), ("updatedAt", "01/02/2026")]);
+    let simulator = Simulator::builder()
+        .company(Company::from_objects([assets]).unwrap())
+        .start()
+        .await
+        .unwrap();
+    let wire = Wire::session(&simulator).await;
+    let dimensions = wire.text("<getDimensions/>").await;
+    let dimension = between(&dimensions, "<dimension>", "</dimension>").unwrap();
+    assert_eq!(
+        dimension,
+        "<objectName>asset</objectName><objectLabel>Asset</objectLabel><termLabel>Asset</termLabel>\
+         <userDefinedDimension>true</userDefinedDimension><enabledInGL>true</enabledInGL>"
+    );
+    let lookup = wire.text("<lookup><object>asset</object></lookup>").await;
+    let custom = between(&lookup, "<ID>Rvendor</ID>", "</Field>").unwrap();
+    assert!(custom.contains("<ISCUSTOM>true</ISCUSTOM>"), "{custom}");
+    let changed = filter(&condition(
+        "greaterthan",
+        "updatedAt",
+        &["01/01/2026 00:00:00"],
+    ));
+    let changed = wire
+        .ok(&query("asset", &["id", "updatedAt"], &changed))
+        .await;
+    // A time may come as a date alone.
+    assert_eq!(changed.column("updatedAt"), ["01/02/2026"]);
 }

@@ -413,25 +413,90 @@ async fn elements_and_session_times_go_missing() {
 }
 
 #[tokio::test]
-async fn sessions_are_short_and_endpoints_foreign() {
+async fn sessions_are_short() {
     let script = FaultScript::new(1)
         .rule(Rule::new(Fault::SessionLifetime(600)))
-        .rule(Rule::new(Fault::Endpoint(
-            "https://elsewhere.example/gw".into(),
-        )))
         .rule(Rule::new(Fault::Without("api/locationid".into())));
     let simulator = under(script).await;
     let mut wire = Wire::to(&simulator);
     let body = wire.open_session("<getAPISession/>").await;
     let end = between(&body, "<sessiontimeout>", "</sessiontimeout>").unwrap();
     assert!(end.starts_with("2026-01-31T18:10:"), "{end}");
-    assert!(
-        body.contains("<endpoint>https://elsewhere.example/gw</endpoint></api>"),
-        "{body}"
-    );
+    assert!(body.contains("</endpoint></api>"), "{body}");
     wire.ok(&page(0)).await;
     simulator.company().advance_clock(601);
     assert!(wire.text(&page(0)).await.contains("Invalid session"));
+}
+
+#[tokio::test]
+async fn a_session_is_known_at_its_endpoint_only() {
+    let simulator = under(FaultScript::default()).await;
+    let here = simulator.url().to_owned();
+    let there = here.replace("127.0.0.1", "localhost");
+    let rule = Rule::new(Fault::Endpoint(there.clone()));
+    simulator
+        .company()
+        .set_faults(FaultScript::new(1).rule(rule))
+        .unwrap();
+    let mut wire = Wire::session(&simulator).await;
+    assert!(wire.text(&page(0)).await.contains("Invalid session"));
+    wire.url = there.clone();
+    wire.ok(&page(0)).await;
+    // What grows from a session stays where it is.
+    simulator.company().clear_faults();
+    let body = wire.open_session("<getAPISession/>").await;
+    assert_eq!(between(&body, "<endpoint>", "</endpoint>"), Some(&*there));
+    let elsewhere = Fault::Endpoint("https://elsewhere.example/gw".into());
+    let script = FaultScript::new(1).rule(Rule::new(elsewhere).times(1));
+    simulator.company().set_faults(script).unwrap();
+    let body = wire.open_session("<getAPISession/>").await;
+    assert!(body.contains("<endpoint>https://elsewhere.example/gw</endpoint>"));
+}
+
+#[tokio::test]
+async fn empty_fields_and_names_of_aggregates_vary() {
+    let script = FaultScript::new(1)
+        .rule(Rule::new(Fault::AbsentNulls).object("VENDOR"))
+        .rule(Rule::new(Fault::BareAggregates).object("GLDETAIL"));
+    let builder = Simulator::builder().scale(Scale::Tiny).faults(script);
+    let simulator = builder.start().await.unwrap();
+    let wire = Wire::session(&simulator).await;
+    let fields = ["RECORDNO", "VENDORID", "COMMENTS", "PARENTID"];
+    let call = query("VENDOR", &fields, "");
+    let body = wire.text(&call).await;
+    assert!(
+        !body.contains("<COMMENTS></") && !body.contains("<PARENTID/>"),
+        "{body}"
+    );
+    let absent = Answer::read(&body);
+    simulator.company().clear_faults();
+    let whole = wire.ok(&call).await;
+    assert_eq!(absent.number("count"), absent.records.len());
+    assert_eq!(absent.records.len(), whole.records.len());
+    let filled = |answer: &Answer| -> usize {
+        let fields = answer.records.iter().flatten();
+        fields.filter(|(_, text)| text.is_some()).count()
+    };
+    assert!(
+        absent
+            .records
+            .iter()
+            .flatten()
+            .all(|(_, text)| text.is_some())
+    );
+    assert_eq!(filled(&absent), filled(&whole));
+    let rule = Rule::new(Fault::BareAggregates);
+    simulator
+        .company()
+        .set_faults(FaultScript::new(1).rule(rule))
+        .unwrap();
+    let sums = "<query><object>GLDETAIL</object><select><field>SYMBOL</field><sum>AMOUNT</sum>\
+                </select></query>";
+    let body = wire.text(sums).await;
+    assert!(
+        body.contains("<AMOUNT>") && !body.contains("SUM."),
+        "{body}"
+    );
 }
 
 #[tokio::test]
