@@ -785,3 +785,40 @@ fn bad_scripts_are_refused_by_rule_and_field() {
         assert!(error.contains(expected), "{script}: {error}");
     }
 }
+
+#[test]
+fn the_table_of_behaviours_names_every_fault_and_no_other() {
+    let readme = include_str!("../../README.md");
+    let (_, table) = readme.split_once("## Behaviours").expect("the table");
+    let (table, _) = table
+        .split_once("### Left out")
+        .expect("the list behind it");
+    let cells = table.lines().filter_map(|line| line.split(" | ").nth(2));
+    let switches: Vec<&str> = cells
+        .flat_map(|cell| cell.split('`').skip(1).step_by(2))
+        .collect();
+    // A name that does not exist is answered with all that do.
+    let refusal = FaultScript::parse("[[rules]]\nfault = 'nosuch'").unwrap_err();
+    let refusal = refusal.to_string();
+    let (_, names) = refusal.split_once("one of ").expect("the names");
+    let names: Vec<&str> = names.split('`').skip(1).step_by(2).collect();
+    assert!(names.len() > 30, "{refusal}");
+    for name in &names {
+        let shown = switches
+            .iter()
+            .any(|switch| switch.split(' ').next() == Some(name));
+        assert!(shown, "{name} is not in the table");
+    }
+    for switch in switches {
+        let script = match switch.split_once(" = ") {
+            Some((name, _)) if names.contains(&name) => {
+                format!("[[rules]]\nfault = {{ {switch} }}")
+            }
+            Some((name, _)) if name.starts_with("when.") => {
+                format!("[[rules]]\nfault = 'offline'\n{switch}")
+            }
+            _ => continue,
+        };
+        FaultScript::parse(&script).unwrap_or_else(|error| panic!("{switch}: {error}"));
+    }
+}
