@@ -5,7 +5,7 @@ use intacct_xml::request::{
     Call, Function, GetAccountBalances, GetAccountBalancesByDimensions, GetTrialBalance, Inspect,
     Lookup, Read, ReadByName, ReadRelated,
 };
-use intacct_xml::response::{DataAttributes, Element, Records, Tree};
+use intacct_xml::response::{DataAttributes, Element, FunctionResult, Records, Tree};
 use intacct_xml::{ControlId, ObjectName};
 use serde::de::DeserializeOwned;
 
@@ -161,6 +161,20 @@ impl Client {
         self.records_of(read).await
     }
 
+    /// One function that reads, with its totals and its records as they are: of a query the first page, and nothing
+    /// is read ahead.
+    ///
+    /// # Errors
+    /// Those of the function. `Config` for a [`Call::Raw`], which may write and so goes through
+    /// [`execute_once`](Self::execute_once).
+    pub async fn call(&self, call: impl Into<Call>) -> Result<FunctionAnswer> {
+        let functions = [reading(call.into())?];
+        let mut tree = Tree::new();
+        let sent = self.send(Work::one(&functions), &mut tree).await?;
+        let [function] = &functions;
+        Ok(answer_of(function, sent.result(function)?, &tree))
+    }
+
     /// Several functions that read, in one request, answered in the order given. Each succeeds or fails by itself.
     ///
     /// A failure of the request as a whole is retried as for any call; a failure of one function is not, and is in
@@ -173,34 +187,19 @@ impl Client {
         &self,
         calls: impl IntoIterator<Item = Call> + Send,
     ) -> Result<Vec<Result<FunctionAnswer>>> {
-        let functions = calls
-            .into_iter()
-            .map(|call| match call {
-                Call::Raw(_) => Err(Error::invalid(
-                    "a raw function may write, and what writes must not be repeated; use execute_once",
-                )),
-                call => Ok(Function::new(new_control_id()?, call)),
-            })
-            .collect::<Result<Vec<_>>>()?;
+        let functions = calls.into_iter().map(reading).collect::<Result<Vec<_>>>()?;
         let mut tree = Tree::new();
         let work = Work::each(Content::reads(&functions));
         let sent = self.send(work, &mut tree).await?;
         let answers = functions.iter().map(|function| {
-            let control_id = function.control_id();
-            sent.result(function).map(|result| FunctionAnswer {
-                control_id: control_id.clone(),
-                attributes: result.data.clone(),
-                records: tree.records(control_id.as_str()).to_vec(),
-            })
+            let result = sent.result(function)?;
+            Ok(answer_of(function, result, &tree))
         });
         Ok(answers.collect())
     }
 
     pub(crate) async fn records_of(&self, call: impl Into<Call>) -> Result<Vec<Element>> {
-        let functions = [Function::new(new_control_id()?, call)];
-        let mut tree = Tree::new();
-        self.send(Work::one(&functions), &mut tree).await?;
-        Ok(tree.records(functions[0].control_id().as_str()).to_vec())
+        Ok(self.call(call).await?.records)
     }
 
     async fn typed<T: DeserializeOwned + Send + 'static>(
@@ -211,6 +210,24 @@ impl Client {
         let mut records = Records::new();
         self.send(Work::one(&functions), &mut records).await?;
         Ok(records.into_vec())
+    }
+}
+
+fn reading(call: Call) -> Result<Function> {
+    match call {
+        Call::Raw(_) => Err(Error::invalid(
+            "a raw function may write, and what writes must not be repeated; use execute_once",
+        )),
+        call => Ok(Function::new(new_control_id()?, call)),
+    }
+}
+
+fn answer_of(function: &Function, result: &FunctionResult, tree: &Tree) -> FunctionAnswer {
+    let control_id = function.control_id();
+    FunctionAnswer {
+        control_id: control_id.clone(),
+        attributes: result.data.clone(),
+        records: tree.records(control_id.as_str()).to_vec(),
     }
 }
 

@@ -118,8 +118,7 @@ pub(super) async fn probe(
     };
     let asked = asked(contract, period, books)?;
     let asked = asked.with_page_size(1).map_err(request_error)?;
-    let mut pages = client.read_by_query_as::<serde::de::IgnoredAny>(asked);
-    match pages.try_next().await {
+    match client.call(asked).await {
         Ok(_) => Ok(None),
         Err(error) if is_absent(&error) => Ok(Some(Denied::new(contract.object.as_str(), error))),
         Err(error) => Err(error.into()),

@@ -31,6 +31,7 @@ mod reading;
 mod totals;
 
 pub use options::{Books, DefaultStreams, FieldChoice, ObjectStream, SourceOptions};
+pub use permissions::remedy as permission_remedy;
 
 use catalogue::Reading;
 use contract::Contract;

@@ -2,8 +2,9 @@
 
 use crate::error::Error;
 
-/// What to do for a user who may not read an object.
-pub(super) fn remedy(object: &str, error: &Error) -> String {
+/// What to do for a user who may not read an object, after an error of kind
+/// [`Permission`](crate::ErrorKind::Permission): the permission to grant, by the names of the role's page.
+pub fn remedy(object: &str, error: &Error) -> String {
     let about_audit = || {
         let mut texts = error.gateway_errors().iter();
         texts.any(|it| it.mentions("audit history"))

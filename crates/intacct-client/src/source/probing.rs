@@ -1,9 +1,7 @@
 //! Finding out what a user may read of an object: a page of one record tells, `lookup` does not.
 
-use futures_util::TryStreamExt as _;
 use intacct_xml::FieldName;
 use intacct_xml::request::{Filter, Query, Value};
-use serde::de::IgnoredAny;
 use sync_core::{Error, Result};
 use time::{Duration, OffsetDateTime};
 
@@ -109,8 +107,7 @@ impl Probe<'_> {
         if let Some(id) = &self.wanted.doc_par_id {
             query = query.with_doc_par_id(id);
         }
-        let mut pages = self.client.query_as::<IgnoredAny>(query);
-        match pages.try_next().await {
+        match self.client.call(query).await {
             Ok(_) => Ok(Answer::Given),
             Err(error) if super::is_absent(&error) => Ok(Answer::Denied(error)),
             Err(error) if error.kind() == ClientKind::Rejected => Ok(Answer::Refused(error)),

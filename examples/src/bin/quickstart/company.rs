@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result, bail};
 use intacct_sim::{RunningSimulator, Simulator};
 use serde::{Deserialize, Serialize};
 
-use crate::options::{Options, Scale};
+use crate::options::Options;
 
 pub(crate) struct Company {
     gateway: String,
@@ -36,15 +36,9 @@ impl Company {
                 simulator: None,
             });
         }
-        let scale = match options.scale {
-            Scale::Tiny => intacct_sim::Scale::Tiny,
-            Scale::Small => intacct_sim::Scale::Small,
-            Scale::Medium => intacct_sim::Scale::Medium,
-            Scale::Large => intacct_sim::Scale::Large,
-        };
         let simulator = Simulator::builder()
             .seed(options.seed)
-            .scale(scale)
+            .scale(options.scale.into())
             .start()
             .await?;
         Ok(Self {

@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context as _, Result, bail};
 use serde::{Deserialize, Serialize};
 
-use crate::options::Scale;
+use intacct_sync_examples::simulated::Scale;
 
 pub(crate) struct Diary {
     path: PathBuf,

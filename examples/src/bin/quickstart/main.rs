@@ -12,8 +12,9 @@ use std::time::Instant;
 
 use anyhow::{Context as _, Result};
 use clap::Parser as _;
+use intacct_client::Client;
 use intacct_client::source::IntacctSource;
-use intacct_client::{Client, ClientConfig, Credentials, EndpointTrust, Sender, User};
+use intacct_sync_examples::{failure::one_line, simulated};
 use sink_sql::{SqliteOptions, SqliteSink};
 use sync_core::pipeline::{Parts, Pipeline, PipelineOptions};
 use sync_core::spool::FolderSpool;
@@ -128,18 +129,7 @@ struct Books {
 
 impl Books {
     fn open(options: &Options, company: &Company, progress: &Arc<Progress>) -> Result<Self> {
-        // The simulator's own, printed in its README.
-        let sender = Sender {
-            id: "sim-sender".into(),
-            password: "sim-sender-password".into(),
-        };
-        let user = User {
-            company_id: "DEMO".into(),
-            id: "sim-user".into(),
-            password: "sim-user-password".into(),
-        };
-        let config = ClientConfig::new(Credentials::new(sender, user))
-            .with_endpoint(company.gateway(), EndpointTrust::SameHost);
+        let config = simulated::settings(company.gateway());
         let source = Arc::new(IntacctSource::new(Client::new(config)?));
         let sink = Arc::new(SqliteSink::open(
             options.database(),
@@ -162,22 +152,6 @@ impl Books {
             pipeline,
         })
     }
-}
-
-/// An error and its causes, each once.
-fn one_line(error: &anyhow::Error) -> String {
-    let mut line = String::new();
-    for cause in error.chain() {
-        let text = cause.to_string();
-        if line.contains(&text) {
-            continue;
-        }
-        if !line.is_empty() {
-            line.push_str(": ");
-        }
-        line.push_str(&text);
-    }
-    line
 }
 
 /// The most memory that this process held, in bytes. Linux says it.

@@ -1,10 +1,9 @@
 //! The command line.
 
-use std::fmt;
 use std::path::PathBuf;
 
-use clap::{Parser, ValueEnum};
-use serde::{Deserialize, Serialize};
+use clap::Parser;
+use intacct_sync_examples::simulated::Scale;
 
 /// Moves a simulated company's books from Sage Intacct into a SQLite file, twice, and proves that
 /// they are the same.
@@ -34,31 +33,6 @@ pub(crate) struct Options {
     /// same seed and scale, instead of starting one.
     #[arg(long, value_name = "URL")]
     pub(crate) gateway: Option<String>,
-}
-
-/// How many ledger lines the company has.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(crate) enum Scale {
-    /// About a thousand.
-    Tiny,
-    /// About fifty thousand.
-    Small,
-    /// About a million.
-    Medium,
-    /// About five million.
-    Large,
-}
-
-impl fmt::Display for Scale {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Tiny => "tiny",
-            Self::Small => "small",
-            Self::Medium => "medium",
-            Self::Large => "large",
-        })
-    }
 }
 
 impl Options {
