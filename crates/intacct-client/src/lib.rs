@@ -19,6 +19,7 @@ mod query;
 mod quiet;
 mod read_by_query;
 mod report;
+mod scrub;
 mod session;
 #[cfg(feature = "source")]
 pub mod source;

@@ -26,6 +26,7 @@ use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::function::describe;
 use crate::limits::CompanyLimits;
 use crate::quiet::{InQuietHours, QuietHours};
+use crate::scrub::scrub;
 
 /// Where the records of an answer go. Behind a lock where several attempts share it; they follow each other, and the
 /// lock is held only while an answer is read.
@@ -102,7 +103,7 @@ impl Transport {
             self.http.execute(request).await
         };
         let outcome = match &sent {
-            Ok(answer) => self.read(answer, asked, &request_id, target),
+            Ok(answer) => self.read(answer, (authentication, asked), &request_id, target),
             Err(error) => Err(Error::from(error.clone())),
         };
         let outcome = outcome.map_err(|error| error.in_request(request_id.as_str()));
@@ -158,7 +159,7 @@ impl Transport {
     fn read(
         &self,
         answer: &Answer,
-        asked: Asked,
+        (authentication, asked): (&Authentication, Asked),
         request_id: &ControlId,
         target: &Mutex<Target<'_>>,
     ) -> Result<Exchanged> {
@@ -173,7 +174,7 @@ impl Transport {
             return Err(error);
         }
         if !(200..300).contains(&answer.status) {
-            return Err(self.refused(answer, asked, &told));
+            return Err(self.refused(answer, (authentication, asked), &told));
         }
         self.server_clock
             .set(answer.date(), self.timing.monotonic());
@@ -182,7 +183,10 @@ impl Transport {
             read_response(&answer.body, &self.read_options, &mut **target)
         };
         let response = match read {
-            Ok(response) => response,
+            Ok(mut response) => {
+                scrub(&mut response, &self.sender, authentication);
+                response
+            }
             Err(source) => return Err(classify::unreadable(source, answer, &told)),
         };
         match classify::refusal(&response, asked, &told) {
@@ -197,8 +201,16 @@ impl Transport {
 
     /// The error in an answer with a refusing status. An envelope in it is still the gateway's answer, and says more
     /// than the status, unless the status says that it will pass.
-    fn refused(&self, answer: &Answer, asked: Asked, told: &Told) -> Error {
-        let response = read_response(&answer.body, &self.read_options, &mut Discard).ok();
+    fn refused(
+        &self,
+        answer: &Answer,
+        (authentication, asked): (&Authentication, Asked),
+        told: &Told,
+    ) -> Error {
+        let mut response = read_response(&answer.body, &self.read_options, &mut Discard).ok();
+        if let Some(response) = &mut response {
+            scrub(response, &self.sender, authentication);
+        }
         let failure = response.as_ref().and_then(Response::failure);
         let errors = failure.map_or(&[][..], |failure| failure.errors);
         let by_status = classify::http_failure(answer.status, told.retry_after, errors);

@@ -241,6 +241,7 @@ pub(crate) fn clock() -> ManualClock {
 }
 
 pub(crate) fn config(url: &str, clock: &ManualClock) -> ClientConfig {
+    crate::logs::watch();
     let sender = Sender {
         id: "sender".into(),
         password: "sender-pw-hush".into(),

@@ -29,6 +29,7 @@ fn field(name: &str) -> FieldName {
 }
 
 pub(crate) fn config(simulator: &RunningSimulator) -> ClientConfig {
+    crate::logs::watch();
     let sender = Sender {
         id: "sim-sender".into(),
         password: "sim-sender-password".into(),

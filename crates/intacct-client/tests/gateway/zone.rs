@@ -258,6 +258,7 @@ async fn a_window_means_the_same_records_in_every_zone() {
     use intacct_sim::{Access, Formatting};
     use intacct_sim::{Scale, Simulator};
 
+    crate::logs::watch();
     let simulator = Simulator::builder()
         .seed(7)
         .scale(Scale::Tiny)

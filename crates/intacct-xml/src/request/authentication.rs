@@ -85,6 +85,11 @@ impl Login {
         &self.user_id
     }
 
+    /// The password.
+    pub fn password(&self) -> &SecretString {
+        &self.password
+    }
+
     /// The entity, if not the top level.
     pub fn location_id(&self) -> Option<&str> {
         self.location_id.as_deref()
