@@ -192,16 +192,26 @@ impl Context<'_> {
     pub(super) fn user_permissions(&self, xml: &mut Xml, user: &str) -> Outcome {
         let company = self.gateway.company();
         self.user_number(&company, user)?;
+        let known = self.gateway.user(user);
+        let access = self.gateway.access();
         xml.open("data");
         xml.open("permissions");
         for (application, policies) in APPLICATIONS {
             xml.open("appSubscription");
             xml.leaf("applicationName", application);
             xml.open("policies");
-            for policy in policies {
+            for (policy, object) in policies {
+                if !access.is_subscribed(object) {
+                    continue;
+                }
+                let may = match (*object, &known) {
+                    (_, None) => true,
+                    ("AUDITHISTORY", Some(user)) => user.audit_history,
+                    (object, Some(user)) => user.may_read(object),
+                };
                 xml.open("policy");
                 xml.leaf("policyName", policy);
-                xml.leaf("rights", "List|View|Add|Edit|Delete");
+                xml.leaf("rights", if may { "List|View|Add|Edit|Delete" } else { "" });
                 xml.close("policy");
             }
             xml.close("policies");
@@ -257,31 +267,47 @@ impl Context<'_> {
     }
 }
 
-/// The applications of the company, each with the names of its policies.
-const APPLICATIONS: [(&str, &[&str]); 5] = [
+/// The policies of an application: the name of each, and the object that it opens.
+type Policies = &'static [(&'static str, &'static str)];
+
+/// The applications of the company, with their policies.
+const APPLICATIONS: [(&str, Policies); 5] = [
     (
         "Company",
         &[
-            "Departments",
-            "Locations",
-            "Entities",
-            "Employees",
-            "Classes",
-            "Users",
+            ("Departments", "DEPARTMENT"),
+            ("Locations", "LOCATION"),
+            ("Entities", "LOCATIONENTITY"),
+            ("Employees", "EMPLOYEE"),
+            ("Classes", "CLASS"),
+            ("Users", "USERINFO"),
         ],
     ),
     (
         "General Ledger",
         &[
-            "Accounts",
-            "Journals",
-            "Journal Entries",
-            "Reporting Periods",
+            ("Accounts", "GLACCOUNT"),
+            ("Journals", "GLJOURNAL"),
+            ("Journal Entries", "GLBATCH"),
+            ("Reporting Periods", "REPORTINGPERIOD"),
         ],
     ),
-    ("Accounts Payable", &["Vendors", "Bills", "Payments"]),
-    ("Accounts Receivable", &["Customers", "Invoices"]),
-    ("Platform Services", &["Custom Reports", "Audit Trail"]),
+    (
+        "Accounts Payable",
+        &[
+            ("Vendors", "VENDOR"),
+            ("Bills", "APBILL"),
+            ("Payments", "APPYMT"),
+        ],
+    ),
+    (
+        "Accounts Receivable",
+        &[("Customers", "CUSTOMER"), ("Invoices", "ARINVOICE")],
+    ),
+    (
+        "Platform Services",
+        &[("Audit Trail", "AUDITHISTORY"), ("Assets", "asset")],
+    ),
 ];
 
 fn open_list(xml: &mut Xml, list: &str, count: usize) {

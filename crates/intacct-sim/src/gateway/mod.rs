@@ -504,7 +504,7 @@ impl Context<'_> {
     /// The company that has this object: the usage of the gateway is none of the company's own.
     fn company_of(&self, object: &str) -> CompanyRef<'_> {
         if usage::is_usage(object) {
-            CompanyRef::Usage(Box::new(self.gateway.usage().company(self.gateway)))
+            CompanyRef::Usage(Box::new(self.gateway.usage().company()))
         } else {
             CompanyRef::Own(self.gateway.company())
         }

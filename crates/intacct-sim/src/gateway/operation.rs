@@ -2,9 +2,9 @@
 
 use super::answer::{Failure, GatewayError, Xml};
 use super::request::{Control, Function, Operation};
+use super::session::Caller;
 use super::{Context, Exchange, Gateway, Outcome};
 use crate::faults::Work;
-use crate::simulator::CompanyHandle;
 
 impl Gateway {
     pub(super) fn operation(
@@ -44,7 +44,7 @@ impl Gateway {
         let whole = operation.transaction && writes;
         if whole {
             for function in &operation.functions {
-                self.announce(function, exchange.handle);
+                self.announce(function, &caller, exchange);
             }
         }
         let held = whole.then(|| (self.writing(), self.company().clone()));
@@ -53,7 +53,7 @@ impl Gateway {
         let mut failure = None;
         for (at, function) in operation.functions.iter().enumerate() {
             if !whole {
-                self.announce(function, exchange.handle);
+                self.announce(function, &caller, exchange);
             }
             let held = (!whole && function.call.writes()).then(|| self.writing());
             // Data are written straight behind a success, which a failure takes back: copying
@@ -103,7 +103,7 @@ impl Gateway {
     }
 
     /// Counts a function and lets the hook run before it.
-    fn announce(&self, function: &Function, handle: &CompanyHandle) {
+    fn announce(&self, function: &Function, caller: &Caller, exchange: &Exchange<'_>) {
         let call = &function.call;
         // Names come from outside; only those of real objects are worth counting.
         let object = call
@@ -120,9 +120,10 @@ impl Gateway {
             }
             stats.functions
         };
-        self.usage().count(self.clock.now(), call, object);
+        let by = [exchange.sender, &caller.user.login];
+        self.usage().count(self.clock.now(), by, call, object);
         if let Some(hook) = &self.hook {
-            hook(number, handle);
+            hook(number, exchange.handle);
         }
     }
 }

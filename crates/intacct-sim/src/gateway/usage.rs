@@ -1,11 +1,10 @@
 //! What was asked of the gateway, as objects that can be queried: APIUSAGEDETAIL has a record for
-//! each day, function and object, APIUSAGESUMMARY one for each day.
+//! each day, sender, user, function and object, APIUSAGESUMMARY one for each day and sender.
 
 use std::collections::BTreeMap;
 use std::ops::Deref;
 use std::sync::RwLockReadGuard;
 
-use super::Gateway;
 use super::call::Call;
 use crate::calendar::{self, DAY};
 use crate::company::Company;
@@ -23,9 +22,19 @@ pub(super) fn is_usage(object: &str) -> bool {
     object == DETAIL || object == SUMMARY
 }
 
-/// Calls and transactions by day, function and object.
+/// Calls and transactions.
 #[derive(Debug, Default)]
-pub(super) struct Usage(BTreeMap<(i64, &'static str, String), Count>);
+pub(super) struct Usage(BTreeMap<Key, Count>);
+
+/// What is counted together: calls of one day, sender, user, function and object.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct Key {
+    day: i64,
+    sender: String,
+    user: String,
+    function: &'static str,
+    object: String,
+}
 
 #[derive(Clone, Copy, Debug, Default)]
 struct Count {
@@ -34,43 +43,44 @@ struct Count {
 }
 
 impl Usage {
-    pub(super) fn count(&mut self, now: i64, call: &Call, object: Option<&str>) {
-        let key = (
-            now.div_euclid(DAY),
-            call.name(),
-            object.unwrap_or_default().to_owned(),
-        );
+    /// Counts a call by a sender and a user.
+    pub(super) fn count(&mut self, now: i64, by: [&str; 2], call: &Call, object: Option<&str>) {
+        let [sender, user] = by;
+        let key = Key {
+            day: now.div_euclid(DAY),
+            sender: sender.to_owned(),
+            user: user.to_owned(),
+            function: call.name(),
+            object: object.unwrap_or_default().to_owned(),
+        };
         let count = self.0.entry(key).or_default();
         count.calls += 1;
         count.transactions += call.transactions();
     }
 
     /// A company that has these objects alone.
-    pub(super) fn company(&self, gateway: &Gateway) -> Company {
-        let shared = [
-            ("SENDERID", gateway.credentials.sender.clone()),
-            ("USERID", gateway.credentials.user.clone()),
-        ];
+    pub(super) fn company(&self) -> Company {
         let mut detail = definition(DETAIL)
+            .field("USERID", DataType::Text)
             .field("FUNCTION", DataType::Text)
             .field("OBJECT", DataType::Text);
-        let mut days: BTreeMap<i64, Count> = BTreeMap::new();
-        for (number, ((day, function, object), count)) in self.0.iter().enumerate() {
-            let total = days.entry(*day).or_default();
+        let mut days: BTreeMap<(i64, &str), Count> = BTreeMap::new();
+        for (number, (key, count)) in self.0.iter().enumerate() {
+            let total = days.entry((key.day, &*key.sender)).or_default();
             total.calls += count.calls;
             total.transactions += count.transactions;
-            let record = record(number, *day, *count)
-                .into_iter()
-                .chain(shared.clone())
-                .chain([
-                    ("FUNCTION", (*function).to_owned()),
-                    ("OBJECT", object.clone()),
-                ]);
+            let record = record(number, key.day, *count).into_iter().chain([
+                ("SENDERID", key.sender.clone()),
+                ("USERID", key.user.clone()),
+                ("FUNCTION", key.function.to_owned()),
+                ("OBJECT", key.object.clone()),
+            ]);
             detail = detail.record(record);
         }
         let mut summary = definition(SUMMARY);
-        for (number, (day, count)) in days.into_iter().enumerate() {
-            summary = summary.record(record(number, day, count).into_iter().chain(shared.clone()));
+        for (number, ((day, sender), count)) in days.into_iter().enumerate() {
+            let sender = [("SENDERID", sender.to_owned())];
+            summary = summary.record(record(number, day, count).into_iter().chain(sender));
         }
         // The definitions above fit the records above; nothing comes from outside.
         Company::from_objects([detail, summary]).unwrap_or_default()
@@ -82,7 +92,6 @@ fn definition(name: &str) -> ObjectSpec {
         .field("RECORDNO", DataType::Integer)
         .field("USAGEDATE", DataType::Date)
         .field("SENDERID", DataType::Text)
-        .field("USERID", DataType::Text)
         .field("CALLS", DataType::Integer)
         .field("TRANSACTIONS", DataType::Integer)
 }

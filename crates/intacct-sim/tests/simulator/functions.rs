@@ -1,6 +1,6 @@
 //! Reports, views, relations, and what the gateway says about users, entities and itself.
 
-use intacct_sim::{Edit, Scale, Simulator};
+use intacct_sim::{Access, Edit, Scale, Simulator, User};
 
 use crate::truth::{of, start, text};
 use crate::wire::{Answer, Wire, between, condition, filter, order, query, value};
@@ -201,6 +201,19 @@ async fn entities_and_permissions_are_those_of_the_caller() {
     );
     wire.fails("<getUserPermissions><userId>nobody</userId></getUserPermissions>")
         .await;
+    let vendors = |body: &str| {
+        between(body, "<policyName>Vendors</policyName>", "</policy>").map(str::to_owned)
+    };
+    assert!(vendors(&body).unwrap().contains("View"));
+    let mut access = Access::default();
+    access
+        .users
+        .push(User::new("clerk", "clerk-password").only(["APBILL"]));
+    simulator.company().set_access(access).unwrap();
+    let body = wire
+        .text("<getUserPermissions><userId>clerk</userId></getUserPermissions>")
+        .await;
+    assert_eq!(vendors(&body).as_deref(), Some("<rights></rights>"));
 }
 
 #[tokio::test]

@@ -271,6 +271,8 @@ pub(super) fn employee() -> Spec<Employee> {
             Value::Serial("E", u64::from(place_of(&books.employees, row)) + 1, 4)
         })
         .contact("PERSONALINFO")
+        .contact("CONTACT")
+        .empty("EMPLOYEETYPE1099TYPE t")
         .audit()
         .owner()
         .url()
@@ -373,7 +375,8 @@ pub(super) fn entity() -> Spec<Location> {
     .text("LEGALCOUNTRY", |_, row| city(row.city, |city| city.2))
     .text("OPCOUNTRY", |_, row| city(row.city, |city| city.2))
     .bool("HAS_IE_RELATION", |_, _| Value::Bool(false))
-    .empty("CUSTOMERID t VENDORID t")
+    .empty("CUSTOMERID t VENDORID t CUSTOMERNAME t VENDORNAME t REPORTPRINTAS t FIRSTMONTHTAX t")
+    .empty("LEGALADDRESS2 t ADDRESSCOUNTRYDEFAULT t")
     .audit()
     .url()
 }

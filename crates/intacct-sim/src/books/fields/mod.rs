@@ -251,6 +251,38 @@ impl<T: Row> Spec<T> {
         self
     }
 
+    /// The fields of a contact that no record has.
+    fn no_contact(mut self, prefix: &str) -> Self {
+        for name in [
+            "CONTACTNAME",
+            "PREFIX",
+            "FIRSTNAME",
+            "INITIAL",
+            "LASTNAME",
+            "COMPANYNAME",
+            "PRINTAS",
+            "PHONE1",
+            "PHONE2",
+            "CELLPHONE",
+            "PAGER",
+            "FAX",
+            "EMAIL1",
+            "EMAIL2",
+            "URL1",
+            "URL2",
+            "MAILADDRESS.ADDRESS1",
+            "MAILADDRESS.ADDRESS2",
+            "MAILADDRESS.CITY",
+            "MAILADDRESS.STATE",
+            "MAILADDRESS.ZIP",
+            "MAILADDRESS.COUNTRY",
+            "MAILADDRESS.COUNTRYCODE",
+        ] {
+            self = self.text(format!("{prefix}.{name}"), |_, _| Value::Null);
+        }
+        self.bool(format!("{prefix}.VISIBLE"), |_, _| Value::Null)
+    }
+
     /// When and by whom the record was made and last changed.
     fn audit(self) -> Self {
         self.instant("WHENCREATED", |_, row| instant(row.head().created))

@@ -220,6 +220,11 @@ pub(super) fn invoice() -> Spec<Document> {
         .int("SHIPTORETURNTOKEY", |books, row| {
             Value::Key(u64::from(books.customers.get(row.party).head.id) + 9_000)
         })
+        .empty("CUSTMESSAGEID t CUSTMESSAGE.MESSAGE t TAXMETHOD t")
+        .no_contact("CONTACT")
+        .no_contact("BILLTO")
+        .no_contact("SHIPTO")
+        .empty("SHIPTO.TAXGROUP.NAME t SHIPTO.TAXGROUP.RECORDNO i SHIPTO.TAXID t")
         .relation("CUSTOMER", "CUSTOMER", "CUSTOMERID", |_, row| {
             Some(row.party)
         });
@@ -392,6 +397,15 @@ pub(super) fn invoice_item() -> Spec<Item> {
     item::<Invoices>(Spec::new("ARINVOICEITEM", "AR invoice line", |books| {
         &books.invoice_items
     }))
+    .empty("OFFSETACCOUNTKEY i TRX_DISCOUNTAPPLIED n PAYMENTTAXCAPTURE b DEFERREVENUE b")
+    .empty("REVRECTEMPLATEKEY i REVRECTEMPLATE t DEFERREDREVACCTKEY i DEFERREDREVACCTNO t")
+    .empty("DEFERREDREVACCTTITLE t REVRECSTARTDATE d REVRECENDDATE d DETAILKEY i")
+    .empty("BILLABLECONTRACTSCHENTRYKEY i BILLABLECONTRACTUSAGEBILLINGID t")
+    .empty("RETAINAGE_OFFSETGLACCOUNTNO t PROJECTCONTRACTID t PROJECTCONTRACTKEY i")
+    .empty("PROJECTCONTRACTLINEID t PROJECTCONTRACTLINEKEY i PROJECTCONTRACTNAME t")
+    .empty("PROJECTCONTRACTLINENAME t ISRETAINAGERELEASE b ISSUMMARIZED b")
+    .empty("AMORTIZATIONTEMPLATEKEY i AMORTIZATIONTEMPLATEID t AMORTIZATIONSTARTDATE d")
+    .empty("AMORTIZATIONENDDATE d ORIGDOCKEY i ORIGDOCLINEKEY i ORIGDOCID t ORIGDOCLINEID t")
     .relation("ARINVOICE", "ARINVOICE", "RECORDKEY", |_, row| {
         Some(row.document)
     })
