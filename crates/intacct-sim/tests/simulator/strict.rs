@@ -48,6 +48,10 @@ async fn a_child_that_is_moved_is_refused_where_order_matters() {
     for moved in swapped(&control) {
         breaks(&wire.raw(&with(&moved)).await);
     }
+    for part in control {
+        let twice = control.concat().replace(part, &part.repeat(2));
+        breaks(&wire.raw(&with(&twice)).await);
+    }
 
     let login = [
         "<userid>sim-user</userid>",
