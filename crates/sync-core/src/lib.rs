@@ -25,7 +25,7 @@ pub use id::{BatchId, Digest, RecordId, RunId};
 pub use plan::{SchemaChange, SchemaPlan};
 pub use receipt::{Durability, FlushReceipt, Landed, Receipt, Rejection};
 pub use sink::Sink;
-pub use source::{ReadRequest, Selection, Source};
+pub use source::{Deletion, PeriodDay, ReadRequest, Selection, Source};
 pub use stream::{DeleteDetection, DeleteMode, StreamDescriptor, StreamName};
 pub use totals::{ControlTotals, TotalsQuery};
 pub use window::{Checkpoint, Cursor, OpenWindow, Window};

@@ -4,10 +4,11 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 
-use crate::batch::SourceBatch;
+use crate::batch::{RecordKey, SourceBatch};
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::stream::{StreamDescriptor, StreamName};
@@ -38,6 +39,24 @@ pub enum Selection {
     },
     /// The key columns of all live records.
     Keys,
+    /// The key columns of the live records of some periods, and perhaps of others near them.
+    KeysOfPeriods(Vec<PeriodDay>),
+}
+
+/// A day of a stream's period column; none for the records that say none.
+pub type PeriodDay = Option<Date>;
+
+/// Something that the source says was deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Deletion {
+    /// This record.
+    Record(RecordKey),
+    /// All records that hold this in the stream's `keep_together` column, because what they belong to
+    /// is gone.
+    Group(String),
+    /// Some record that the source does not name by its key: what it is called there.
+    Unknown(String),
 }
 
 impl ReadRequest {
@@ -46,6 +65,14 @@ impl ReadRequest {
         Self {
             stream,
             selection: Selection::Changes { window, after },
+        }
+    }
+
+    /// Lists the keys of the live records of some periods.
+    pub fn keys_of_periods(stream: Arc<StreamDescriptor>, periods: Vec<PeriodDay>) -> Self {
+        Self {
+            stream,
+            selection: Selection::KeysOfPeriods(periods),
         }
     }
 
@@ -83,6 +110,28 @@ pub trait Source: Debug + Send + Sync {
 
     /// Counts and sums, where the source can tell them.
     async fn control_totals(&self, query: &TotalsQuery) -> Result<Option<ControlTotals>>;
+
+    /// What the source says was deleted in a window; asked where the stream's grade is
+    /// [`DeleteDetection::AuditHistory`](crate::DeleteDetection::AuditHistory). It may be told twice, late,
+    /// and of records that exist again.
+    fn deletions(
+        &self,
+        stream: Arc<StreamDescriptor>,
+        window: Window,
+    ) -> BoxStream<'_, Result<Vec<Deletion>>> {
+        let _ = (stream, window);
+        futures_util::stream::empty().boxed()
+    }
+
+    /// Which of these records exist; none where the source cannot say.
+    async fn existing(
+        &self,
+        stream: &Arc<StreamDescriptor>,
+        keys: &[RecordKey],
+    ) -> Result<Option<Vec<RecordKey>>> {
+        let _ = (stream, keys);
+        Ok(None)
+    }
 
     /// What was found on the way that a person must know: fields left out, objects that the user may
     /// not read, records that are wrong in themselves. Everything since the source was made.

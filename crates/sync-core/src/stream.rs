@@ -103,6 +103,9 @@ pub enum DeleteDetection {
     FullRead,
     /// The keys of all live records are listed and compared, when the counts differ.
     KeySet,
+    /// The source keeps a list of what was deleted. What it does not tell, or tells of no record in
+    /// particular, is found as by [`KeySet`](Self::KeySet).
+    AuditHistory,
 }
 
 impl fmt::Display for DeleteDetection {
@@ -111,6 +114,7 @@ impl fmt::Display for DeleteDetection {
             Self::None => "none",
             Self::FullRead => "full read",
             Self::KeySet => "key set",
+            Self::AuditHistory => "audit history",
         })
     }
 }
@@ -152,6 +156,9 @@ pub struct StreamDescriptor {
     pub delete_mode: DeleteMode,
     /// A column whose equal neighbours are never parted into two batches, such as a journal line's entry.
     pub keep_together: Option<String>,
+    /// A date column by whose days the keys of both sides can be compared in parts, such as the day on
+    /// which a ledger line counts.
+    pub period: Option<String>,
     /// What tie-out compares besides the number of records.
     pub totals: TotalsShape,
 }
@@ -171,6 +178,7 @@ impl StreamDescriptor {
             delete_detection: DeleteDetection::None,
             delete_mode: DeleteMode::Mark,
             keep_together: None,
+            period: None,
             totals: TotalsShape::default(),
         };
         descriptor.validate()?;
@@ -222,6 +230,11 @@ impl StreamDescriptor {
         }
         for name in self.totals.group_by.iter().chain(&self.keep_together) {
             self.field(name)?;
+        }
+        if let Some(name) = &self.period
+            && *self.field(name)?.data_type() != DataType::Date32
+        {
+            return Err(refuse("a period is a date", name));
         }
         Ok(())
     }

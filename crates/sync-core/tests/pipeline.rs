@@ -27,7 +27,7 @@ use sync_core::store::{Scope, SqliteStore, Store as _};
 use sync_core::stream::TotalsShape;
 use sync_core::totals::GroupTotals;
 use sync_core::{
-    Batch, BatchId, Capabilities, ControlTotals, Cursor, Decimal, DeleteDetection, Error,
+    Batch, BatchId, Capabilities, ControlTotals, Cursor, Decimal, DeleteDetection, Deletion, Error,
     ErrorKind, Finding, FlushReceipt, Landed, Operation, ReadRequest, Receipt, RecordKey,
     Rejection, Result, SchemaPlan, Selection, Sink, Source, SourceBatch, StreamDescriptor,
     StreamName, TotalsQuery, UnreadableRecord,
@@ -51,6 +51,18 @@ struct Books {
     now: Mutex<i64>,
     page: usize,
     detection: DeleteDetection,
+    /// What the books tell of deletes, ever: also of entries that were made again.
+    told: Mutex<Vec<Deletion>>,
+    /// Whether that can be read at all.
+    tells: Mutex<bool>,
+}
+
+/// How the books tell of a delete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    ByKey,
+    ByName,
+    Not,
 }
 
 impl Books {
@@ -62,6 +74,8 @@ impl Books {
             now: Mutex::new(START),
             page,
             detection,
+            told: Mutex::default(),
+            tells: Mutex::new(true),
         }
     }
 
@@ -74,7 +88,19 @@ impl Books {
     }
 
     fn delete(&self, key: i64) {
-        self.entries.lock().unwrap().remove(&key);
+        self.delete_telling(key, Told::ByKey);
+    }
+
+    fn delete_telling(&self, key: i64, told: Told) {
+        if self.entries.lock().unwrap().remove(&key).is_none() {
+            return;
+        }
+        let text = key.to_string();
+        self.told.lock().unwrap().extend(match told {
+            Told::ByKey => Some(Deletion::Record(RecordKey::new([text.as_str()]))),
+            Told::ByName => Some(Deletion::Unknown(format!("entry {key}"))),
+            Told::Not => None,
+        });
     }
 
     fn pass(&self, seconds: i64) {
@@ -235,6 +261,32 @@ impl Source for Books {
             counted.map(|entry| &entry.cents),
             query.stream.totals.sums.len(),
         )))
+    }
+
+    fn deletions(
+        &self,
+        _: Arc<StreamDescriptor>,
+        _: sync_core::Window,
+    ) -> BoxStream<'_, Result<Vec<Deletion>>> {
+        let told = if *self.tells.lock().unwrap() {
+            Ok(self.told.lock().unwrap().clone())
+        } else {
+            Err(Error::new(
+                ErrorKind::Rejected,
+                "there was an error processing the request",
+            ))
+        };
+        stream::iter([told]).boxed()
+    }
+
+    async fn existing(
+        &self,
+        _: &Arc<StreamDescriptor>,
+        keys: &[RecordKey],
+    ) -> Result<Option<Vec<RecordKey>>> {
+        let entries = self.entries.lock().unwrap();
+        let exists = |key: &&RecordKey| entries.contains_key(&key.as_str().parse().unwrap());
+        Ok(Some(keys.iter().filter(exists).cloned().collect()))
     }
 }
 
@@ -509,6 +561,44 @@ fn first_everything_then_what_changed_and_what_is_gone() {
 }
 
 #[test]
+fn deletes_that_the_source_tells_of_need_no_listing_and_take_nothing_that_lives() {
+    let world = World::new(4, DeleteDetection::AuditHistory);
+    for key in 0..8 {
+        world.books.set(key, 100);
+    }
+    world.books.pass(3600);
+    world.run_whole();
+    world.books.delete(3);
+    world.books.delete(5);
+    // Made again under the same key.
+    world.books.set(5, 500);
+    world.books.pass(3600);
+    let report = world.run_whole();
+    assert_eq!(report.streams[0].deleted, 1);
+    assert_eq!(
+        report.streams[0].delete_detection,
+        DeleteDetection::AuditHistory
+    );
+    assert!(report.ties_out(), "{report:?}");
+    world.assert_equal();
+
+    // One goes without being named, and another comes: the numbers are equal, the keys are not.
+    world.books.delete_telling(7, Told::ByName);
+    world.books.set(70, 1);
+    world.books.pass(3600);
+    assert_eq!(world.run_whole().streams[0].deleted, 1);
+    world.assert_equal();
+
+    // Where the list cannot be read, keys are compared, and the report says so.
+    world.books.delete(1);
+    *world.books.tells.lock().unwrap() = false;
+    world.books.pass(3600);
+    let report = world.run_whole();
+    assert_eq!(report.streams[0].delete_detection, DeleteDetection::KeySet);
+    world.assert_equal();
+}
+
+#[test]
 fn what_changes_while_it_is_read_falls_into_the_next_run() {
     let world = World::new(4, DeleteDetection::KeySet);
     world.books.set(1, 100);
@@ -681,7 +771,8 @@ fn killed_at_every_poll_it_still_arrives_once() {
 #[derive(Clone, Debug)]
 enum Step {
     Set(i64, i128),
-    Delete(i64),
+    Delete(i64, Told),
+    Tells(bool),
     Pass(i64),
     Run(usize),
 }
@@ -689,7 +780,9 @@ enum Step {
 fn steps() -> impl Strategy<Value = Vec<Step>> {
     let step = prop_oneof![
         6 => (0i64..24, -500i128..500).prop_map(|(key, cents)| Step::Set(key, cents)),
-        2 => (0i64..24).prop_map(Step::Delete),
+        2 => (0i64..24, prop_oneof![Just(Told::ByKey), Just(Told::ByName), Just(Told::Not)])
+            .prop_map(|(key, told)| Step::Delete(key, told)),
+        1 => any::<bool>().prop_map(Step::Tells),
         3 => prop_oneof![Just(0i64), Just(1), Just(150), Just(4000)].prop_map(Step::Pass),
         2 => prop_oneof![1usize..60, Just(usize::MAX)].prop_map(Step::Run),
     ];
@@ -703,14 +796,16 @@ proptest! {
     /// rest, the warehouse equals the books.
     #[test]
     fn the_warehouse_comes_to_equal_the_books(
-        steps in steps(), page in 1usize..6, full_read: bool,
+        steps in steps(), page in 1usize..6, grade in 0usize..3,
     ) {
-        let detection = if full_read { DeleteDetection::FullRead } else { DeleteDetection::KeySet };
+        let grades = [DeleteDetection::FullRead, DeleteDetection::KeySet, DeleteDetection::AuditHistory];
+        let detection = grades[grade];
         let world = World::new(page, detection);
         for step in steps {
             match step {
                 Step::Set(key, cents) => world.books.set(key, cents),
-                Step::Delete(key) => world.books.delete(key),
+                Step::Delete(key, told) => world.books.delete_telling(key, told),
+                Step::Tells(tells) => *world.books.tells.lock().unwrap() = tells,
                 Step::Pass(seconds) => world.books.pass(seconds),
                 Step::Run(polls) => { let _ = world.run(polls); }
             }

@@ -22,6 +22,10 @@ pub(super) struct Blueprint {
     /// The field that says when a record was last changed.
     pub(super) modified: Option<String>,
     pub(super) keep_together: Option<String>,
+    /// The object whose RECORDNO the field `keep_together` holds: its lines go with it.
+    pub(super) owner: Option<ObjectName>,
+    /// The field that says in which period a record counts.
+    pub(super) period: Option<String>,
     /// A record's own id, its parent's, and the fields that stand before them in a path.
     pub(super) hierarchy: Option<HierarchyFields>,
     pub(super) sums: Vec<String>,
@@ -67,6 +71,11 @@ impl Blueprint {
             key: owned(definition.key),
             modified: (definition.reading == Reading::ByModified).then(|| WHENMODIFIED.to_owned()),
             keep_together: definition.keep_together.map(str::to_owned),
+            owner: definition
+                .owner()
+                .map(|owner| name_of(ObjectName::new(owner)))
+                .transpose()?,
+            period: definition.period().map(str::to_owned),
             hierarchy: definition.hierarchy(),
             sums: owned(definition.sums),
             group_by: owned(definition.group_by),
@@ -153,6 +162,8 @@ impl Blueprint {
             modified,
             key,
             keep_together: None,
+            owner: None,
+            period: None,
             hierarchy: None,
             sums: Vec::new(),
             group_by: Vec::new(),

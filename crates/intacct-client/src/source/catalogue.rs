@@ -77,6 +77,23 @@ pub(crate) struct Definition {
 }
 
 impl Definition {
+    /// The object whose RECORDNO the field `keep_together` holds: its lines go with it, and no audit
+    /// names them.
+    pub(super) fn owner(&self) -> Option<&'static str> {
+        Some(match self.object {
+            "APBILLITEM" => "APBILL",
+            "APPYMTDETAIL" => "APPYMT",
+            "ARINVOICEITEM" => "ARINVOICE",
+            "GLDETAIL" => "GLBATCH",
+            _ => return None,
+        })
+    }
+
+    /// The date by which the keys of ledger objects are compared in parts.
+    pub(super) fn period(&self) -> Option<&'static str> {
+        (self.object == "GLDETAIL").then_some("ENTRY_DATE")
+    }
+
     /// What a path through the hierarchy of a dimension, or of the chart of accounts, is made of.
     pub(super) fn hierarchy(&self) -> Option<HierarchyFields> {
         let id = match self.object {

@@ -40,6 +40,8 @@ pub(super) struct Contract {
     /// The time of making, where it is one that the system sets: records that were never modified are
     /// found by it.
     pub(super) created: Option<FieldName>,
+    /// The object whose lines these are.
+    pub(super) owner: Option<ObjectName>,
     pub(super) hierarchy: Option<HierarchyFields>,
     /// Only these records.
     pub(super) filter: Option<Filter>,
@@ -55,6 +57,7 @@ pub(super) struct Contract {
 
 impl Contract {
     /// The contract of a stream, without the fields that queries refuse, and what must be known of it.
+    /// `deletes` is how they are found where changes are read.
     ///
     /// # Errors
     ///
@@ -64,6 +67,7 @@ impl Contract {
         wanted: &Blueprint,
         found: &ObjectDefinition,
         refused: &[FieldName],
+        deletes: DeleteDetection,
     ) -> Result<(Self, Vec<Finding>)> {
         let Columns {
             columns,
@@ -129,11 +133,12 @@ impl Contract {
             key: named(&key),
             modified: modified.map(column_name),
             delete_detection: match wanted.reading {
-                Reading::ByModified => DeleteDetection::KeySet,
+                Reading::ByModified => deletes,
                 Reading::Whole | Reading::ByPeriod | Reading::ByOffset => DeleteDetection::FullRead,
             },
             delete_mode: wanted.delete_mode,
             keep_together: held(&wanted.keep_together),
+            period: held(&wanted.period),
             totals: TotalsShape {
                 sums: named(&sums),
                 group_by: named(&group_by),
@@ -160,6 +165,7 @@ impl Contract {
             created: created
                 .map(|field| name_of(FieldName::new(*field)))
                 .transpose()?,
+            owner: wanted.owner.clone(),
             hierarchy,
             filter: wanted.filter.clone(),
             custom_columns: custom,

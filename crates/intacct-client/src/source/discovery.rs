@@ -14,7 +14,7 @@ use super::contract::{self, Contract};
 use super::notes::Notes;
 use super::options::{ObjectStream, SourceOptions};
 use super::probing::{Probed, probe};
-use super::{is_absent, permissions};
+use super::{audit, is_absent, permissions};
 use crate::Client;
 use crate::error::Error as ClientError;
 
@@ -92,11 +92,13 @@ pub(super) async fn discover(
         client,
         notes,
         now: client.source_time().await?,
+        deletes: DeleteDetection::AuditHistory,
         found: Found {
             streams: BTreeMap::new(),
             order: Vec::new(),
         },
     };
+    discovery.choose_grade().await?;
     let replaced = |stream: &str| {
         let mut added = options.objects.iter();
         added.any(|it| it.stream.as_str() == stream)
@@ -118,10 +120,25 @@ struct Discovery<'a> {
     client: &'a Client,
     notes: &'a Notes,
     now: OffsetDateTime,
+    /// How deletes are found where changes are read.
+    deletes: DeleteDetection,
     found: Found,
 }
 
 impl Discovery<'_> {
+    async fn choose_grade(&mut self) -> Result<()> {
+        if let Some(denial) = audit::denial(self.client, self.now).await? {
+            self.deletes = DeleteDetection::KeySet;
+            let what = format!(
+                "the audit history cannot be read, so deletes are found by comparing keys: {denial}"
+            );
+            let remedy = permissions::remedy(audit::AUDITHISTORY, &denial);
+            self.notes
+                .add(Finding::new(Severity::Warning, "audit history", what).remedy(remedy));
+        }
+        Ok(())
+    }
+
     async fn add_default(&mut self, wanted: Blueprint) -> Result<()> {
         match self.look_up(&wanted.object).await? {
             Ok(found) => self.add(wanted, &found).await,
@@ -214,7 +231,7 @@ impl Discovery<'_> {
             self.notes
                 .add(Finding::new(Severity::Warning, stream.as_str(), what));
         }
-        match Contract::new(&wanted, found, &refused) {
+        match Contract::new(&wanted, found, &refused, self.deletes) {
             Ok((contract, findings)) => {
                 findings.into_iter().for_each(|it| self.notes.add(it));
                 let contract = Arc::new(contract);

@@ -7,8 +7,8 @@ use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use sync_core::{
-    ControlTotals, Error, ErrorKind, Finding, ReadRequest, Result, Selection, Severity, Source,
-    SourceBatch, StreamDescriptor, StreamName, TotalsQuery,
+    ControlTotals, Deletion, Error, ErrorKind, Finding, ReadRequest, RecordKey, Result, Selection,
+    Severity, Source, SourceBatch, StreamDescriptor, StreamName, TotalsQuery, Window,
 };
 use time::OffsetDateTime;
 use tokio::sync::OnceCell;
@@ -16,6 +16,7 @@ use tokio::sync::OnceCell;
 use crate::Client;
 use crate::error::{ErrorKind as ClientErrorKind, Reason};
 
+mod audit;
 mod balances;
 mod blueprint;
 mod catalogue;
@@ -33,6 +34,7 @@ mod totals;
 pub use options::{Books, DefaultStreams, FieldChoice, ObjectStream, SourceOptions};
 pub use permissions::remedy as permission_remedy;
 
+use audit::AuditLog;
 use catalogue::Reading;
 use contract::Contract;
 use discovery::{Found, Known};
@@ -53,6 +55,7 @@ pub struct IntacctSource {
     options: SourceOptions,
     found: OnceCell<Found>,
     notes: Arc<Notes>,
+    audit: AuditLog,
 }
 
 impl IntacctSource {
@@ -71,6 +74,7 @@ impl IntacctSource {
             options,
             found: OnceCell::new(),
             notes: Arc::default(),
+            audit: AuditLog::default(),
         }
     }
 
@@ -143,13 +147,45 @@ impl IntacctSource {
             (Reading::ByPeriod, Selection::Changes { .. }) => {
                 Ok(self.balances(reader.contract).boxed())
             }
-            (Reading::ByModified | Reading::Whole, Selection::Keys) => Ok(reader.keys()),
+            (Reading::ByModified | Reading::Whole, Selection::Keys) => Ok(reader.all_keys()),
+            (Reading::ByModified | Reading::Whole, Selection::KeysOfPeriods(days)) => {
+                Ok(reader.keys_of(&days))
+            }
             (_, selection) => {
                 let what = "this stream cannot be read in that way";
                 Err(Error::new(ErrorKind::Unsupported, what)
                     .with("selection", format!("{selection:?}")))
             }
         }
+    }
+
+    async fn told_deletions(
+        &self,
+        stream: &StreamDescriptor,
+        window: Window,
+    ) -> Result<Vec<Deletion>> {
+        let Some(from) = window.from else {
+            return Ok(Vec::new());
+        };
+        let found = self.found().await?;
+        let contract = self.readable(stream).await?;
+        let contracts = found.streams.values().map(|known| &known.contract);
+        let objects = contracts.flat_map(|it| [Some(&it.object), it.owner.as_ref()]);
+        let objects = objects.flatten().map(|it| it.as_str().to_ascii_lowercase());
+        let objects = objects.collect();
+        let lag = self.options.audit_lag;
+        let span = (from - lag, window.until - lag);
+        let told = self
+            .audit
+            .deletions(&self.client, &contract, &objects, span, window.until);
+        told.await.inspect_err(|error| {
+            let what = format!(
+                "the audit history could not be read in this run, so keys are compared: {}",
+                error.chain()
+            );
+            self.notes
+                .add(Finding::new(Severity::Warning, "audit history", what));
+        })
     }
 
     fn balances(
@@ -234,6 +270,26 @@ impl Source for IntacctSource {
                 totals::by_aggregates(&reader, query).await.map(Some)
             }
         }
+    }
+
+    fn deletions(
+        &self,
+        stream: Arc<StreamDescriptor>,
+        window: Window,
+    ) -> BoxStream<'_, Result<Vec<Deletion>>> {
+        stream::once(async move { self.told_deletions(&stream, window).await }).boxed()
+    }
+
+    async fn existing(
+        &self,
+        stream: &Arc<StreamDescriptor>,
+        keys: &[RecordKey],
+    ) -> Result<Option<Vec<RecordKey>>> {
+        let reader = self.reader(stream).await?;
+        if reader.contract.key.len() != 1 {
+            return Ok(None);
+        }
+        reader.existing(keys).await.map(Some)
     }
 
     fn findings(&self) -> Vec<Finding> {

@@ -1,13 +1,16 @@
 //! How a contract's records are read.
 
-use std::collections::{HashSet, VecDeque};
+use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use intacct_xml::request::{Filter, Order, Query, QueryOptions, Value};
+use intacct_xml::FieldName;
+use intacct_xml::request::{Aggregate, Filter, Order, Query, QueryOptions, Selection, Value};
 use intacct_xml::response::Page;
-use sync_core::{Cursor, Error, ErrorKind, Result, SourceBatch, Window};
+use intacct_xml::values::parse_date;
+use sync_core::{Cursor, Error, ErrorKind, PeriodDay, RecordKey, Result, SourceBatch, Window};
+use time::Date;
 
 use super::blueprint::HierarchyFields;
 use super::contract::Contract;
@@ -29,8 +32,70 @@ pub(super) struct Reader {
 }
 
 impl Reader {
-    /// The key columns of all records.
-    pub(super) fn keys(&self) -> Batches {
+    /// The key columns of all records; those of a ledger one year after the other, so that it is never asked
+    /// for without a filter.
+    pub(super) fn all_keys(&self) -> Batches {
+        if self.contract.descriptor.period.is_none() {
+            return self.keys();
+        }
+        let reader = self.clone();
+        let days = async move {
+            Ok::<_, Error>(match reader.years().await? {
+                Some(years) => reader.within(years),
+                // What is left out of a listing counts as deleted: rather slow than wrong.
+                None => reader.keys(),
+            })
+        };
+        stream::once(days).try_flatten().boxed()
+    }
+
+    /// A filter for each year that has records, and one for those that say no day; none where the gateway
+    /// does not tell which years those are.
+    async fn years(&self) -> Result<Option<Vec<Filter>>> {
+        let (field, modified) = (self.period()?, self.contract.descriptor.modified.as_deref());
+        let select = [Aggregate::Minimum, Aggregate::Maximum]
+            .map(|aggregate| Selection::Aggregate(aggregate, field.clone()));
+        let mut query = Query::new(self.contract.object.clone(), select)
+            .map_err(request_error)?
+            .with_options(options());
+        if let Some(modified) = modified {
+            let now = self.client.source_time().await? + time::Duration::DAY;
+            let now = Value::instant(now, self.client.config().source_offset);
+            let modified = self.contract.field_of(modified)?;
+            query = query.with_filter(
+                Filter::less_than(modified.clone(), now).or(Filter::is_null(modified)),
+            );
+        }
+        let mut pages = self
+            .client
+            .query_as::<HashMap<String, Option<String>>>(query);
+        let told = pages
+            .try_next()
+            .await?
+            .and_then(|page| page.records.into_iter().next());
+        let mut told = told.unwrap_or_default();
+        let mut year = |function: &str| {
+            let text = told.remove(&format!("{function}.{field}")).flatten();
+            text.and_then(|text| parse_date(&text).ok()).map(Date::year)
+        };
+        let (Some(first), Some(last)) = (year("MIN"), year("MAX")) else {
+            return Ok(None);
+        };
+        let mut filters = Vec::new();
+        for year in first..=last {
+            let from = Date::from_calendar_date(year, time::Month::January, 1);
+            let to = Date::from_calendar_date(year, time::Month::December, 31);
+            let (Ok(from), Ok(to)) = (from, to) else {
+                return Ok(None);
+            };
+            filters.push(Filter::between(field.clone(), from, to));
+        }
+        filters.push(Filter::is_null(field));
+        Ok(Some(filters))
+    }
+
+    /// The key columns of the records that the contract's filter takes.
+    fn keys(&self) -> Batches {
         let schema = Arc::clone(&self.contract.wire_keys);
         match self.by_key() {
             Ok(spec) => {
@@ -44,6 +109,83 @@ impl Reader {
             }
             Err(error) => failed(error),
         }
+    }
+
+    /// The key columns of the records of some days, one month after the other, so that a ledger is never
+    /// asked for without a filter.
+    pub(super) fn keys_of(&self, days: &[PeriodDay]) -> Batches {
+        match self.months(days) {
+            Ok(filters) => self.within(filters),
+            Err(error) => failed(error),
+        }
+    }
+
+    /// The key columns of the records that each of the filters takes.
+    fn within(&self, filters: Vec<Filter>) -> Batches {
+        let reader = self.clone();
+        let of_part = move |filter: Filter| {
+            let contract = match &reader.contract.filter {
+                Some(own) => own.clone().and(filter),
+                None => filter,
+            };
+            let mut narrowed = (*reader.contract).clone();
+            narrowed.filter = Some(contract);
+            let reader = Self {
+                contract: Arc::new(narrowed),
+                ..reader.clone()
+            };
+            reader.keys()
+        };
+        stream::iter(filters).map(of_part).flatten().boxed()
+    }
+
+    fn period(&self) -> Result<FieldName> {
+        let contract = &self.contract;
+        let period = contract.descriptor.period.as_deref().ok_or_else(|| {
+            let what = "a stream without periods is compared by them";
+            Error::new(ErrorKind::Internal, what).with("object", contract.object.as_str())
+        })?;
+        contract.field_of(period)
+    }
+
+    fn months(&self, days: &[PeriodDay]) -> Result<Vec<Filter>> {
+        let field = self.period()?;
+        let mut months: BTreeMap<_, (Date, Date)> = BTreeMap::new();
+        for day in days.iter().flatten().copied() {
+            let month = (day.year(), u8::from(day.month()));
+            let (first, last) = months.entry(month).or_insert((day, day));
+            (*first, *last) = ((*first).min(day), (*last).max(day));
+        }
+        let months = months.into_values();
+        let mut filters: Vec<_> = months
+            .map(|(first, last)| Filter::between(field.clone(), first, last))
+            .collect();
+        if days.contains(&None) {
+            filters.push(Filter::is_null(field));
+        }
+        Ok(filters)
+    }
+
+    /// Which of these records exist.
+    pub(super) async fn existing(&self, keys: &[RecordKey]) -> Result<Vec<RecordKey>> {
+        let key = self.contract.only_key()?.clone();
+        let mut existing = Vec::new();
+        for keys in keys.chunks(KEYS_A_QUERY) {
+            let these = Filter::one_of(key.clone(), keys.iter().map(RecordKey::as_str));
+            let spec = WalkSpec::by_key(self.contract.object.clone(), key.clone())?;
+            let spec = spec
+                .with_filter(these.map_err(request_error)?)
+                .with_options(options());
+            let mut pages = self
+                .client
+                .walk_as::<HashMap<String, Option<String>>>(spec, None);
+            while let Some(page) = pages.try_next().await? {
+                let found = page.records.into_iter();
+                let found = found.filter_map(|mut record| record.remove(key.as_str()).flatten());
+                existing.extend(found.map(|text| RecordKey::new([text.as_str()])));
+            }
+        }
+        Ok(existing)
     }
 
     /// All records, in the order of their key.
@@ -188,6 +330,8 @@ struct Rows {
     ready: VecDeque<SourceBatch>,
 }
 
+/// Records that are asked for by their keys in one query: the most that a filter takes.
+const KEYS_A_QUERY: usize = 1_000;
 /// Records that are read again with one query.
 const RECORDS_A_QUERY: usize = 500;
 

@@ -2,10 +2,12 @@
 
 use std::collections::HashMap;
 
+use arrow_schema::DataType;
 use futures_util::TryStreamExt as _;
 use futures_util::stream::BoxStream;
 use intacct_xml::FieldName;
 use intacct_xml::request::{Aggregate, Filter, Order, Query, Selection, Value};
+use intacct_xml::values::parse_date;
 use sync_core::column::{self, Column};
 use sync_core::totals::GroupTotals;
 use sync_core::{
@@ -74,10 +76,12 @@ pub(super) async fn by_aggregates(reader: &Reader, query: &TotalsQuery) -> Resul
     while let Some(page) = pages.try_next().await? {
         for group in page.records {
             let text = |field: &FieldName| group.get(field.as_str()).cloned().flatten();
-            let key = group_by
-                .iter()
-                .map(|field| text(field).unwrap_or_default())
-                .collect();
+            let key = group_by.iter().zip(&shape.group_by).map(|(field, column)| {
+                let text = text(field).unwrap_or_default();
+                let is_date = query.stream.field(column)?.data_type() == &DataType::Date32;
+                if is_date { day(&text, field) } else { Ok(text) }
+            });
+            let key = key.collect::<Result<_>>()?;
             let records = number(aggregate(&group, "COUNT", counted).unwrap_or("0"), counted)?;
             let records = records
                 .at_scale(0)
@@ -106,6 +110,20 @@ fn aggregate<'a>(group: &'a Group, function: &str, field: &FieldName) -> Option<
     qualified
         .or_else(|| group.get(field.as_str()))
         .and_then(Option::as_deref)
+}
+
+/// A day as columns write it: `2026-01-31`.
+fn day(text: &str, field: &FieldName) -> Result<String> {
+    if text.is_empty() {
+        return Ok(String::new());
+    }
+    let date = parse_date(text).map_err(|error| {
+        let what = "the gateway's answer to an aggregate is grouped by something that is no date";
+        let error = Error::new(ErrorKind::Protocol, what).caused_by(error);
+        error.with("field", field.as_str())
+    })?;
+    let (year, month, day) = date.to_calendar_date();
+    Ok(format!("{year:04}-{:02}-{day:02}", u8::from(month)))
 }
 
 fn number(text: &str, field: &FieldName) -> Result<Decimal> {

@@ -297,8 +297,8 @@ impl<B: Batching> Pager for WalkPager<B> {
 impl<B> WalkPager<B> {
     /// Prepares a lighter query after one that was too much, or gives its error back.
     fn lighten(&mut self, error: Error) -> Result<()> {
-        let refused =
-            error.reason() == Reason::Function && self.walk.spec().refusals == Refusals::Narrow;
+        let refused = matches!(error.reason(), Reason::Function | Reason::Processing)
+            && self.walk.spec().refusals == Refusals::Narrow;
         let too_slow = error.kind() == ErrorKind::Timeout;
         let narrowed = (too_slow || refused) && self.walk.narrow();
         let smaller = is_for_its_size(&error) && self.pace.slow_down();

@@ -191,8 +191,8 @@ async fn fields_that_a_refusal_names_are_left_out_and_told() {
         (told.severity, told.subject.as_str()),
         (Severity::Warning, "project")
     );
-    // Looked up, refused, taken.
-    assert_eq!(script.calls(), 3);
+    // The audit history, looked up, refused, taken.
+    assert_eq!(script.calls(), 4);
 }
 
 #[tokio::test]

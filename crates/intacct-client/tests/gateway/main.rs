@@ -3,6 +3,8 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 #[cfg(feature = "source")]
+mod deletes;
+#[cfg(feature = "source")]
 mod discovery;
 mod error_table;
 mod failures;

@@ -1,22 +1,28 @@
 //! Finding records that are gone at the source.
 
+use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int64Array, RecordBatch, StringArray};
 use arrow_schema::{ArrowError, DataType, Schema};
+use futures_util::TryStreamExt as _;
+use time::Date;
 
 use super::Parts;
 use super::event::Event;
 use super::stream_run::StreamRun;
 use crate::batch::{Operation, RecordKey, UnreadableRecord, record_keys};
 use crate::error::{Error, ErrorKind, Result};
-use crate::source::ReadRequest;
-use crate::stream::DeleteDetection;
+use crate::source::{Deletion, ReadRequest};
+use crate::stream::{DeleteDetection, TotalsShape};
 use crate::totals::{ControlTotals, TotalsQuery};
 use crate::window::Window;
 
 /// Deletes are cut into batches of this many keys.
 const KEYS_A_BATCH: usize = 4_096;
+
+/// Most days whose keys are compared by themselves; where more differ, all keys are.
+const MOST_DAYS: usize = 1_000;
 
 impl StreamRun<'_> {
     /// Delivers the deletes of a window whose changes are all settled. Gives the source's totals
@@ -24,41 +30,148 @@ impl StreamRun<'_> {
     pub(super) async fn find_deletes(
         &mut self,
         window: Window,
-        next_ordinal: u64,
+        mut next_ordinal: u64,
     ) -> Result<Option<ControlTotals>> {
         match self.stream.delete_detection {
             DeleteDetection::None => return Ok(None),
-            DeleteDetection::FullRead => self.keyless.iter().try_for_each(refuse_keyless)?,
-            DeleteDetection::KeySet => {
-                let totals = self.totals_of_as_many(window).await?;
-                if totals.is_some() {
-                    return Ok(totals);
+            DeleteDetection::FullRead => {
+                self.keyless.iter().try_for_each(refuse_keyless)?;
+                self.deliver_missing(window, &mut next_ordinal, Certainty::Whole)
+                    .await?;
+                return Ok(None);
+            }
+            DeleteDetection::KeySet => {}
+            DeleteDetection::AuditHistory => {
+                let told = match self.told(window).await {
+                    Ok(told) => told,
+                    // What reaches beyond that list stops the comparison too, and that says so.
+                    Err(error) => {
+                        let error = error.chain();
+                        tracing::warn!(stream = %self.stream.name, error, "comparing keys instead");
+                        self.report.delete_detection = DeleteDetection::KeySet;
+                        Vec::new()
+                    }
+                };
+                let unnamed = |deletion: &Deletion| matches!(deletion, Deletion::Unknown(_));
+                let is_whole = !told.iter().any(unnamed);
+                self.deliver_told(window, &mut next_ordinal, told).await?;
+                if !is_whole {
+                    self.list_keys().await?;
+                    self.deliver_missing(window, &mut next_ordinal, Certainty::Whole)
+                        .await?;
+                    return Ok(None);
                 }
-                self.list_keys().await?;
             }
         }
-        self.deliver_deletes(window, next_ordinal).await?;
+        let totals = self.totals_of_as_many(window).await?;
+        if totals.is_some() {
+            return Ok(totals);
+        }
+        let certainty = match self.days_that_differ(window).await? {
+            Some(days) => {
+                self.list_keys_of(days).await?;
+                Certainty::InParts
+            }
+            None => {
+                self.list_keys().await?;
+                Certainty::Whole
+            }
+        };
+        self.deliver_missing(window, &mut next_ordinal, certainty)
+            .await?;
         Ok(None)
     }
 
-    async fn deliver_deletes(&mut self, window: Window, mut next_ordinal: u64) -> Result<()> {
+    /// What the source itself says was deleted.
+    async fn told(&self, window: Window) -> Result<Vec<Deletion>> {
+        if window.from.is_none() {
+            // What was deleted before anything was delivered is nothing to deliver.
+            return Ok(Vec::new());
+        }
+        let source = &self.parts().source;
+        let told = source.deletions(Arc::clone(&self.stream), window);
+        told.try_concat().await
+    }
+
+    async fn deliver_told(
+        &mut self,
+        window: Window,
+        next_ordinal: &mut u64,
+        told: Vec<Deletion>,
+    ) -> Result<()> {
+        let (mut keys, mut owners) = (Vec::new(), Vec::new());
+        for deletion in told {
+            match deletion {
+                Deletion::Record(key) => keys.push(key),
+                Deletion::Group(owner) => owners.push(owner),
+                Deletion::Unknown(_) => {}
+            }
+        }
+        let store = Arc::clone(&self.parts().store);
+        let mut gone = store.live_keys(&self.scope, &keys).await?;
+        gone.extend(store.keys_of_owners(&self.scope, &owners).await?);
+        gone.sort();
+        gone.dedup();
+        for keys in gone.chunks(KEYS_A_BATCH) {
+            // What was made again under the same key lives.
+            let keys = self.without_existing(keys.to_vec()).await?;
+            self.deliver_deletes(window, next_ordinal, &keys).await?;
+        }
+        Ok(())
+    }
+
+    /// Delivers the records that the census has not seen.
+    async fn deliver_missing(
+        &mut self,
+        window: Window,
+        next_ordinal: &mut u64,
+        certainty: Certainty,
+    ) -> Result<()> {
         let store = Arc::clone(&self.parts().store);
         let mut after = None;
         loop {
-            let keys = store
+            let mut keys = store
                 .missing_keys(&self.scope, after.as_ref(), KEYS_A_BATCH)
                 .await?;
             let Some(last) = keys.last() else {
                 return Ok(());
             };
             after = Some(last.clone());
-            let rows = self.key_rows(&keys)?;
-            let place = self.place(Operation::Delete, window, next_ordinal);
-            next_ordinal += 1;
-            let ready = self.ready(place, &rows, None, &[]).await?;
-            let receipt = self.parts().sink.write(&ready.batch).await?;
-            self.settle(&ready, receipt).await?;
+            if certainty == Certainty::InParts {
+                // A record may have moved to a day that was not listed.
+                keys = self.without_existing(keys).await?;
+            }
+            self.deliver_deletes(window, next_ordinal, &keys).await?;
         }
+    }
+
+    async fn deliver_deletes(
+        &mut self,
+        window: Window,
+        next_ordinal: &mut u64,
+        keys: &[RecordKey],
+    ) -> Result<()> {
+        if keys.is_empty() {
+            return Ok(());
+        }
+        let rows = self.key_rows(keys)?;
+        let place = self.place(Operation::Delete, window, *next_ordinal);
+        *next_ordinal += 1;
+        let ready = self.ready(place, &rows, None, &[]).await?;
+        let receipt = self.parts().sink.write(&ready.batch).await?;
+        self.settle(&ready, receipt).await
+    }
+
+    async fn without_existing(&self, mut keys: Vec<RecordKey>) -> Result<Vec<RecordKey>> {
+        if keys.is_empty() {
+            return Ok(keys);
+        }
+        let source = &self.parts().source;
+        if let Some(existing) = source.existing(&self.stream, &keys).await? {
+            let existing: HashSet<_> = existing.into_iter().collect();
+            keys.retain(|key| !existing.contains(key));
+        }
+        Ok(keys)
     }
 
     /// The source's totals, if it has as many records as were delivered.
@@ -74,12 +187,64 @@ impl StreamRun<'_> {
         Ok(totals.filter(|totals| totals.records() == live))
     }
 
-    async fn list_keys(&self) -> Result<()> {
+    /// The days of the period column on which the two sides have not as many records; none where all
+    /// keys are to be compared.
+    async fn days_that_differ(&self, window: Window) -> Result<Option<Vec<String>>> {
+        let Some(period) = &self.stream.period else {
+            return Ok(None);
+        };
+        let Parts { source, store, .. } = self.parts();
+        let Some(ours) = store.live_by_period(&self.scope).await? else {
+            return Ok(None);
+        };
+        let mut by_day = (*self.stream).clone();
+        by_day.totals = TotalsShape {
+            sums: Vec::new(),
+            group_by: vec![period.clone()],
+        };
+        let query = TotalsQuery::of(Arc::new(by_day)).modified_before(window.until);
+        let Some(totals) = source.control_totals(&query).await? else {
+            return Ok(None);
+        };
+        let mut theirs: BTreeMap<String, u64> = BTreeMap::new();
+        for (key, group) in totals.groups {
+            theirs.insert(key.concat(), group.records);
+        }
+        let days: BTreeSet<_> = ours.keys().chain(theirs.keys()).cloned().collect();
+        let days: Vec<String> = days
+            .into_iter()
+            .filter(|day| ours.get(day) != theirs.get(day))
+            .collect();
+        // Where the numbers of all days agree, the books have changed since they were counted.
+        Ok((1..=MOST_DAYS).contains(&days.len()).then_some(days))
+    }
+
+    async fn list_keys_of(&self, days: Vec<String>) -> Result<()> {
+        let format = time::macros::format_description!("[year]-[month]-[day]");
+        let parsed = days.iter().map(|day| match day.as_str() {
+            "" => Ok(None),
+            day => Date::parse(day, format).map(Some),
+        });
+        let periods = parsed.collect::<std::result::Result<Vec<_>, _>>();
+        let periods = periods.map_err(|error| {
+            let what = "a day of the control totals is not written as 2026-01-31";
+            Error::new(ErrorKind::Protocol, what).caused_by(error)
+        })?;
         let store = &self.parts().store;
-        store.begin_census(&self.scope).await?;
-        let mut pages = self
-            .pipeline
-            .read_ahead(ReadRequest::keys(Arc::clone(&self.stream)));
+        store.begin_census(&self.scope, Some(&days)).await?;
+        let request = ReadRequest::keys_of_periods(Arc::clone(&self.stream), periods);
+        self.take_census(request).await
+    }
+
+    async fn list_keys(&self) -> Result<()> {
+        self.parts().store.begin_census(&self.scope, None).await?;
+        self.take_census(ReadRequest::keys(Arc::clone(&self.stream)))
+            .await
+    }
+
+    async fn take_census(&self, request: ReadRequest) -> Result<()> {
+        let store = &self.parts().store;
+        let mut pages = self.pipeline.read_ahead(request);
         let mut listed = 0;
         while let Some(page) = pages.recv().await {
             let page = page?;
@@ -132,6 +297,15 @@ impl StreamRun<'_> {
         let schema = Arc::new(Schema::new(fields));
         RecordBatch::try_new(schema, columns).map_err(|error| not_keys(Some(error)))
     }
+}
+
+/// What a census is good for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Certainty {
+    /// What is not in it is gone.
+    Whole,
+    /// What is not in it is to be asked for.
+    InParts,
 }
 
 fn refuse_keyless(record: &UnreadableRecord) -> Result<()> {

@@ -23,7 +23,7 @@ use crate::id::RunId;
 use crate::ledger::EntryKind;
 use crate::receipt::{Durability, Landed, Receipt};
 use crate::source::ReadRequest;
-use crate::store::{DeadLetter, PreparedBatch, Scope, Settlement};
+use crate::store::{DeadLetter, PreparedBatch, Scope, SettledRecord, Settlement};
 use crate::stream::{DeleteDetection, StreamDescriptor};
 use crate::window::{Checkpoint, Cursor, OpenWindow, Window};
 
@@ -234,7 +234,7 @@ impl<'a> StreamRun<'a> {
         // What was counted before a crash is lost, so a census begins again with its reading.
         let after = if census { None } else { open.cursor };
         if census {
-            self.parts().store.begin_census(&self.scope).await?;
+            self.parts().store.begin_census(&self.scope, None).await?;
         }
         let request = ReadRequest::changes(Arc::clone(&self.stream), open.window, after);
         let capabilities = self.parts().sink.capabilities();
@@ -387,15 +387,10 @@ impl<'a> StreamRun<'a> {
             .map(|rejection| refused_row(batch, rejection))
             .collect::<Result<Vec<_>>>()?;
         let (rejected, rows) = (receipt.rejected.len() as u64, batch.len() as u64);
-        let records = batch
-            .keys()
-            .iter()
-            .cloned()
-            .zip(batch.record_ids().iter().copied());
         let settlement = Settlement {
             batch: prepared.clone(),
             receipt,
-            records: records.collect(),
+            records: settled_records(batch)?,
             dead_letters,
         };
         store.settle(settlement).await?;
@@ -449,6 +444,35 @@ impl From<UnreadableRecord> for DeadLetter {
             fields: record.fields,
         }
     }
+}
+
+/// The rows of a batch as the store knows them: with what they belong to, and where they count.
+fn settled_records(batch: &Batch) -> Result<Vec<SettledRecord>> {
+    let stream = batch.stream();
+    let of_column = |name: &Option<String>| {
+        let name = name
+            .as_ref()
+            .filter(|_| batch.operation() == Operation::Upsert);
+        name.map(|name| Column::named(batch.rows(), name))
+            .transpose()
+    };
+    let (owners, periods) = (
+        of_column(&stream.keep_together)?,
+        of_column(&stream.period)?,
+    );
+    let text = |column: &Column<'_>, row: usize| {
+        let mut text = String::new();
+        column.value(row).push_to(&mut text);
+        text
+    };
+    let named = batch.keys().iter().zip(batch.record_ids()).enumerate();
+    let records = named.map(|(row, (key, id))| SettledRecord {
+        key: key.clone(),
+        id: *id,
+        owner: owners.as_ref().map(|owners| text(owners, row)),
+        period: periods.as_ref().map(|periods| text(periods, row)),
+    });
+    Ok(records.collect())
 }
 
 fn refused_row(batch: &Batch, rejection: &crate::receipt::Rejection) -> Result<DeadLetter> {

@@ -1,6 +1,7 @@
 //! The store: checkpoints, batches, record outcomes, dead letters and the ledger, in one place and
 //! changed in one transaction.
 
+use std::collections::BTreeMap;
 use std::fmt::{self, Debug};
 
 use async_trait::async_trait;
@@ -73,10 +74,24 @@ pub struct Settlement {
     pub batch: PreparedBatch,
     /// What the sink said.
     pub receipt: Receipt,
-    /// Key and id of every row, in their order.
-    pub records: Vec<(RecordKey, RecordId)>,
+    /// The records of its rows, in their order.
+    pub records: Vec<SettledRecord>,
     /// The refused rows.
     pub dead_letters: Vec<DeadLetter>,
+}
+
+/// A record as the destination has it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SettledRecord {
+    /// What identifies it.
+    pub key: RecordKey,
+    /// The id of its state.
+    pub id: RecordId,
+    /// What it belongs to: the text of the stream's `keep_together` column.
+    pub owner: Option<String>,
+    /// The day of the stream's period column as `2026-01-31`, empty where the record says none; none
+    /// where the stream has no such column.
+    pub period: Option<String>,
 }
 
 /// A record that is not in the destination, kept whole.
@@ -160,14 +175,24 @@ pub trait Store: Debug + Send + Sync {
     /// How many records the destination should have.
     async fn live_records(&self, scope: &Scope) -> Result<u64>;
 
-    /// Begins to collect the keys of all live records of the source.
-    async fn begin_census(&self, scope: &Scope) -> Result<()>;
+    /// How many live records there are of each period, by its text in [`SettledRecord::period`]; none
+    /// where that is not known of all of them.
+    async fn live_by_period(&self, scope: &Scope) -> Result<Option<BTreeMap<String, u64>>>;
+
+    /// Those of the keys that belong to live records.
+    async fn live_keys(&self, scope: &Scope, keys: &[RecordKey]) -> Result<Vec<RecordKey>>;
+
+    /// The keys of the live records that belong to these.
+    async fn keys_of_owners(&self, scope: &Scope, owners: &[String]) -> Result<Vec<RecordKey>>;
+
+    /// Begins to collect the keys of the source's live records: of all, or of some periods.
+    async fn begin_census(&self, scope: &Scope, periods: Option<&[String]>) -> Result<()>;
 
     /// Adds keys to the census.
     async fn count_keys(&self, scope: &Scope, keys: &[RecordKey]) -> Result<()>;
 
-    /// Delivered records whose keys are not in the census, in the order of their keys: the next
-    /// `limit` behind `after`.
+    /// Delivered records, of the census's periods, whose keys are not in it, in the order of their keys:
+    /// the next `limit` behind `after`.
     async fn missing_keys(
         &self,
         scope: &Scope,

@@ -1,5 +1,6 @@
 //! The embedded store: one SQLite file.
 
+use std::collections::BTreeMap;
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -10,7 +11,9 @@ use serde_json::json;
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
 
-use super::{DeadLetter, PreparedBatch, RecordTrace, Scope, Settlement, Store, UnsettledBatch};
+use super::{
+    DeadLetter, PreparedBatch, RecordTrace, Scope, SettledRecord, Settlement, Store, UnsettledBatch,
+};
 use crate::batch::{Operation, RecordKey};
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result, Retry};
@@ -20,7 +23,7 @@ use crate::spool::Spooled;
 use crate::window::{Checkpoint, Cursor, OpenWindow, Window, rfc3339};
 
 /// The version of [`SCHEMA`], kept in SQLite's `user_version`.
-const SCHEMA_VERSION: i64 = 1;
+const SCHEMA_VERSION: i64 = 2;
 
 const SCHEMA: &str = "
 CREATE TABLE ledger (
@@ -74,8 +77,11 @@ CREATE TABLE records (
     key TEXT NOT NULL,
     record BLOB NOT NULL,
     batch INTEGER NOT NULL REFERENCES batches,
+    owner TEXT,
+    period TEXT,
     PRIMARY KEY (scope, key)
 ) STRICT, WITHOUT ROWID;
+CREATE INDEX records_of_owner ON records (scope, owner) WHERE owner IS NOT NULL;
 CREATE TABLE dead_letters (
     number INTEGER PRIMARY KEY,
     scope INTEGER NOT NULL REFERENCES scopes,
@@ -86,6 +92,13 @@ CREATE TABLE dead_letters (
     letter TEXT NOT NULL,
     UNIQUE (scope, fingerprint)
 ) STRICT;
+";
+
+/// From version 1: what a record belongs to, and where it counts, is known of those settled from now on.
+const FROM_VERSION_1: &str = "
+ALTER TABLE records ADD COLUMN owner TEXT;
+ALTER TABLE records ADD COLUMN period TEXT;
+CREATE INDEX records_of_owner ON records (scope, owner) WHERE owner IS NOT NULL;
 ";
 
 /// A [`Store`] in one SQLite file, for one process at a time.
@@ -414,13 +427,80 @@ impl Store for SqliteStore {
         .await
     }
 
-    async fn begin_census(&self, _: &Scope) -> Result<()> {
-        // In a temporary table: a census that a crash cut short is worth nothing.
-        self.read(|connection| {
+    async fn live_by_period(&self, scope: &Scope) -> Result<Option<BTreeMap<String, u64>>> {
+        let scope = scope.clone();
+        self.read(move |connection| {
+            let Some(number) = scope_number(connection, &scope)? else {
+                return Ok(Some(BTreeMap::new()));
+            };
+            let select = "SELECT period, count(*) FROM records WHERE scope = ? GROUP BY period";
+            let mut select = connection.prepare(select)?;
+            let rows = select.query_map([number], |row| {
+                let (period, records): (Option<String>, i64) = (row.get(0)?, row.get(1)?);
+                Ok(period.map(|period| (period, u64::try_from(records).unwrap_or(0))))
+            })?;
+            Ok(rows.collect::<rusqlite::Result<Option<_>>>()?)
+        })
+        .await
+    }
+
+    async fn live_keys(&self, scope: &Scope, keys: &[RecordKey]) -> Result<Vec<RecordKey>> {
+        let (scope, keys) = (scope.clone(), keys.to_owned());
+        self.read(move |connection| {
+            let Some(number) = scope_number(connection, &scope)? else {
+                return Ok(Vec::new());
+            };
+            let select = "SELECT EXISTS (SELECT 1 FROM records WHERE scope = ? AND key = ?)";
+            let mut select = connection.prepare_cached(select)?;
+            let mut live = Vec::new();
+            for key in keys {
+                let lives = select.query_row(params![number, key.as_str()], |row| row.get(0))?;
+                if lives {
+                    live.push(key);
+                }
+            }
+            Ok(live)
+        })
+        .await
+    }
+
+    async fn keys_of_owners(&self, scope: &Scope, owners: &[String]) -> Result<Vec<RecordKey>> {
+        let (scope, owners) = (scope.clone(), owners.to_owned());
+        self.read(move |connection| {
+            let Some(number) = scope_number(connection, &scope)? else {
+                return Ok(Vec::new());
+            };
+            let select = "SELECT key FROM records WHERE scope = ? AND owner = ? ORDER BY key";
+            let mut select = connection.prepare_cached(select)?;
+            let mut keys = Vec::new();
+            for owner in &owners {
+                let rows = select.query_map(params![number, owner], |row| {
+                    row.get::<_, String>(0).map(RecordKey::from_text)
+                })?;
+                for key in rows {
+                    keys.push(key?);
+                }
+            }
+            Ok(keys)
+        })
+        .await
+    }
+
+    async fn begin_census(&self, _: &Scope, periods: Option<&[String]>) -> Result<()> {
+        let periods = periods.map(<[String]>::to_vec);
+        // In temporary tables: a census that a crash cut short is worth nothing.
+        self.read(move |connection| {
             connection.execute_batch(
                 "DROP TABLE IF EXISTS temp.census;
-                 CREATE TEMPORARY TABLE census (key TEXT PRIMARY KEY) WITHOUT ROWID;",
+                 DROP TABLE IF EXISTS temp.census_periods;
+                 CREATE TEMPORARY TABLE census (key TEXT PRIMARY KEY) WITHOUT ROWID;
+                 CREATE TEMPORARY TABLE census_periods (period TEXT PRIMARY KEY) WITHOUT ROWID;",
             )?;
+            let insert = "INSERT OR IGNORE INTO temp.census_periods (period) VALUES (?)";
+            let mut insert = connection.prepare(insert)?;
+            for period in periods.iter().flatten() {
+                insert.execute([period])?;
+            }
             Ok(())
         })
         .await
@@ -451,6 +531,8 @@ impl Store for SqliteStore {
             };
             let select = "SELECT key FROM records WHERE scope = ?1 AND (?2 IS NULL OR key > ?2)
                           AND NOT EXISTS (SELECT 1 FROM temp.census WHERE census.key = records.key)
+                          AND (NOT EXISTS (SELECT 1 FROM temp.census_periods)
+                               OR period IN (SELECT period FROM temp.census_periods))
                           ORDER BY key LIMIT ?3";
             let mut select = connection.prepare_cached(select)?;
             let after = after.as_ref().map(RecordKey::as_str);
@@ -634,15 +716,23 @@ impl Change<'_> {
             .iter()
             .map(|rejection| rejection.row)
             .peekable();
-        for (row, (key, record)) in records.iter().enumerate() {
+        for (row, record) in records.iter().enumerate() {
+            let SettledRecord {
+                key,
+                id,
+                owner,
+                period,
+            } = record;
             if refused.next_if_eq(&row).is_some() {
                 continue;
             }
             match batch.place.operation {
                 Operation::Upsert => self.execute(
-                    "INSERT INTO records (scope, key, record, batch) VALUES (?, ?, ?, ?)
-                     ON CONFLICT DO UPDATE SET record = excluded.record, batch = excluded.batch",
-                    params![scope, key.as_str(), record.as_bytes(), number],
+                    "INSERT INTO records (scope, key, record, batch, owner, period)
+                     VALUES (?, ?, ?, ?, ?, ?)
+                     ON CONFLICT DO UPDATE SET record = excluded.record, batch = excluded.batch,
+                         owner = excluded.owner, period = excluded.period",
+                    params![scope, key.as_str(), id.as_bytes(), number, owner, period],
                 )?,
                 Operation::Delete => self.execute(
                     "DELETE FROM records WHERE scope = ? AND key = ?",
@@ -784,6 +874,10 @@ fn connect(path: &Path) -> Work<Connection> {
             transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
         }
         SCHEMA_VERSION => {}
+        1 => {
+            transaction.execute_batch(FROM_VERSION_1)?;
+            transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+        }
         newer => {
             let what = "a newer version of this software made the store; use that one";
             let error = Error::new(ErrorKind::Unsupported, what);

@@ -6,6 +6,7 @@ use std::time::Instant;
 use comfy_table::{Cell, Table};
 use intacct_sync_examples::tables::{grouped, right, table};
 use serde_json::json;
+use sync_core::Severity;
 use sync_core::ledger::Verification;
 use sync_core::pipeline::{RunReport, TieOut};
 use sync_core::totals::Difference;
@@ -182,7 +183,14 @@ fn row(table: &mut Table, name: &str, numbers: [u64; 6], seconds: f64) {
 }
 
 fn tie_out(run: &RunReport) -> Table {
-    let mut table = table(&["stream", "verdict", "records", "totals compared", "as of"]);
+    let mut table = table(&[
+        "stream",
+        "verdict",
+        "records",
+        "totals compared",
+        "deletes found by",
+        "as of",
+    ]);
     for stream in &run.streams {
         let (verdict, numbers, as_of) = match &stream.tie_out {
             TieOut::Equal {
@@ -200,6 +208,7 @@ fn tie_out(run: &RunReport) -> Table {
             Cell::new(verdict),
             right(records.map(grouped).unwrap_or_default()),
             right(totals.map(grouped).unwrap_or_default()),
+            Cell::new(stream.delete_detection),
             Cell::new(
                 as_of
                     .map(|as_of| sync_core::window::rfc3339(*as_of))
@@ -212,7 +221,11 @@ fn tie_out(run: &RunReport) -> Table {
 
 /// What stands against an equal verdict, a line each.
 fn objections(run: &RunReport) -> Vec<String> {
-    let mut lines = Vec::new();
+    let told = run
+        .findings
+        .iter()
+        .filter(|it| it.severity > Severity::Info);
+    let mut lines: Vec<String> = told.map(ToString::to_string).collect();
     for stream in &run.streams {
         let name = &stream.stream;
         if let Some(error) = &stream.error {
