@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 
 use futures_util::TryStreamExt as _;
 use intacct_xml::request::{Filter, Query};
+use intacct_xml::response::Level;
 use intacct_xml::values::parse_timestamp;
 use intacct_xml::{FieldName, ObjectName};
 use serde::Deserialize;
@@ -16,7 +17,7 @@ use time::{Duration, OffsetDateTime};
 use tokio::sync::Mutex;
 
 use super::contract::{Contract, name_of};
-use super::{is_absent, request_error};
+use super::request_error;
 use crate::Client;
 use crate::error::Error as ClientError;
 use crate::walk::{NullPass, Refusals, WalkSpec, WalkWindow};
@@ -116,7 +117,9 @@ pub(super) async fn denial(client: &Client, now: OffsetDateTime) -> Result<Optio
         .with_filter(filter);
     match client.query_as::<IgnoredAny>(query).try_next().await {
         Ok(_) => Ok(None),
-        Err(error) if is_absent(&error) || error.level().is_some() => Ok(Some(error)),
+        Err(error) if error.level() == Some(Level::Function) && !error.is_transient() => {
+            Ok(Some(error))
+        }
         Err(error) => Err(error.into()),
     }
 }

@@ -14,7 +14,7 @@ use time::OffsetDateTime;
 use tokio::sync::OnceCell;
 
 use crate::Client;
-use crate::error::{ErrorKind as ClientErrorKind, Reason};
+use crate::error::Reason;
 
 mod audit;
 mod balances;
@@ -201,8 +201,9 @@ fn request_error(error: intacct_xml::Error) -> Error {
     Error::new(ErrorKind::Config, "a request cannot be built").caused_by(error)
 }
 
+/// Whether the gateway says of an object that the user may not read it, or that there is none.
 fn is_absent(error: &crate::Error) -> bool {
-    error.kind() == ClientErrorKind::Permission || matches!(error.reason(), Reason::UnknownObject)
+    matches!(error.reason(), Reason::Permission | Reason::UnknownObject)
 }
 
 #[async_trait]
