@@ -55,6 +55,14 @@ async fn gateway(answer: ResponseTemplate) -> MockServer {
         .respond_with(|request: &wiremock::Request| absent(request))
         .mount(&server)
         .await;
+    // A page of one record tells what may be read.
+    let nothing =
+        "<data listtype=\"VENDOR\" totalcount=\"0\" offset=\"0\" count=\"0\" numremaining=\"0\"/>";
+    Mock::given(method("POST"))
+        .and(body_string_contains("<pagesize>1</pagesize>"))
+        .respond_with(move |request: &wiremock::Request| result(request, "query", nothing))
+        .mount(&server)
+        .await;
     Mock::given(method("POST"))
         .respond_with(answer)
         .mount(&server)
@@ -86,7 +94,7 @@ fn absent(request: &wiremock::Request) -> ResponseTemplate {
     ))
 }
 
-/// What a run says that gets this answer to its first query, and how many rows the file has then.
+/// What a run says that gets this answer to the first query that it reads by, and how many rows the file has then.
 async fn told(answer: ResponseTemplate, limit: Option<usize>) -> (String, usize) {
     let server = gateway(answer).await;
     let folder = tempfile::tempdir().unwrap();
