@@ -33,11 +33,12 @@ start() {
 }
 
 skip() {
-    echo "skipped: $1: $2"
     sed 's/^/    /' "$log" | tail -n 5
     if [ "${CI:-}" = true ]; then
+        echo "failed: $1: $2" >&2
         exit 1
     fi
+    echo "skipped: $1: $2"
 }
 
 node_client() {
@@ -71,7 +72,8 @@ python_client() {
         return
     fi
     local home="$folder/$1"
-    if ! cmp -s "$1/requirements.txt" "$home/installed.txt"; then
+    # The Python that an environment was made with may have gone since.
+    if ! cmp -s "$1/requirements.txt" "$home/installed.txt" || ! "$home/bin/python" -c '' 2>/dev/null; then
         rm -rf "$home"
         if ! python3 -m venv "$home" >"$log" 2>&1; then
             skip "$1" "python3 cannot make a virtual environment"
