@@ -496,7 +496,11 @@ impl<'a> Search<'a> {
             return Found::Stretch { slots, arrangement };
         }
         let reading = self.reading;
-        let by_change = bounds.bounds_modified() || matches!(kept, Kept::Up(Index::Modified));
+        let by_change = bounds.bounds_modified()
+            || matches!(
+                kept,
+                Kept::Up(Index::Modified) | Kept::Down(Index::Modified)
+            );
         let mut list: Vec<u32> = slots
             .iter()
             .copied()

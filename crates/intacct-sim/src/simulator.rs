@@ -302,6 +302,7 @@ impl SimulatorBuilder {
             hook: self.hook,
             faults: self.faults,
             access: self.access,
+            seed,
         };
         let clock = Clock::starting_at(self.start.unix_timestamp());
         let gateway = Arc::new(Gateway::new(company, clock, url, settings));

@@ -7,6 +7,7 @@
 mod edge;
 mod engine;
 mod fault;
+mod moments;
 mod reshape;
 mod script;
 
@@ -17,4 +18,5 @@ pub use self::fault::{
     Body, Characters, Cloudflare, ControlFailure, Cut, ErrorText, Errors, Fault, FunctionFailure,
     Http, RetryAfterForm, ShownTimeout, Slow, Spoiler, Totals, Truncate, Work,
 };
-pub use self::script::{By, FaultScript, Instant, Rule, Weekly, When};
+pub use self::moments::{Instant, Weekly};
+pub use self::script::{By, FaultScript, Rule, When};

@@ -44,7 +44,7 @@ impl Context<'_> {
                 ..self.scope(false)
             },
             order,
-            shuffle: fastrand::u64(..),
+            shuffle: self.gateway.draw(),
         };
         let found = search.run(object);
         let page = found.page(call.start, call.most);

@@ -8,6 +8,7 @@
 mod access;
 mod answer;
 mod asked;
+mod authentication;
 mod call;
 mod delivery;
 mod format;
@@ -25,6 +26,7 @@ mod write;
 
 use std::collections::{BTreeMap, HashSet};
 use std::fmt;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 pub(crate) use self::answer::GatewayError;
@@ -39,7 +41,7 @@ use self::usage::{CompanyRef, Usage};
 use crate::access::Access;
 use crate::clock::Clock;
 use crate::company::Company;
-use crate::faults::{self, Fault, FaultScript, Faults, Fired, FunctionPlan, Plan, RuleReport};
+use crate::faults::{Fault, FaultScript, Faults, Fired, FunctionPlan, Plan, RuleReport};
 use crate::simulator::{CompanyHandle, Credentials};
 
 /// The one policy of asynchronous requests that the gateway knows.
@@ -67,6 +69,8 @@ pub(crate) struct Gateway {
     completed: Mutex<HashSet<String>>,
     stats: Mutex<Stats>,
     faults: Mutex<Faults>,
+    seed: u64,
+    drawn: AtomicU64,
     access: RwLock<Arc<Access>>,
 }
 
@@ -78,6 +82,8 @@ pub(crate) struct Settings {
     pub(crate) hook: Option<Hook>,
     pub(crate) faults: FaultScript,
     pub(crate) access: Access,
+    /// Of all that is left to chance.
+    pub(crate) seed: u64,
 }
 
 impl fmt::Debug for Gateway {
@@ -141,6 +147,8 @@ impl Gateway {
             completed: Mutex::default(),
             stats: Mutex::default(),
             faults: Mutex::new(Faults::new(settings.faults)),
+            seed: settings.seed,
+            drawn: AtomicU64::new(0),
             access: RwLock::new(Arc::new(settings.access)),
         }
     }
@@ -184,6 +192,12 @@ impl Gateway {
 
     pub(crate) fn reset_stats(&self) {
         *self.stats_mut() = Stats::default();
+    }
+
+    /// Chance that is the same for the same seed and the same draws before.
+    fn draw(&self) -> u64 {
+        let number = self.drawn.fetch_add(1, Ordering::Relaxed);
+        fastrand::Rng::with_seed(self.seed ^ number.wrapping_mul(0x9E37_79B9_7F4A_7C15)).u64(..)
     }
 
     pub(crate) fn expire_sessions(&self) -> usize {
@@ -322,109 +336,11 @@ impl Gateway {
         }
     }
 
-    fn authenticate(
-        &self,
-        given: &Authentication,
-        exchange: &Exchange<'_>,
-        now: i64,
-    ) -> Result<Caller, Refusal> {
-        let Exchange {
-            plan, sender, url, ..
-        } = *exchange;
-        let timeout = now + plan.session_lifetime().unwrap_or(self.session_seconds);
-        let unauthorised = (!self.authorises(sender)).then(faults::not_authorised);
-        if let Some(error) = plan.authentication().or(unauthorised) {
-            let (user, company) = match given {
-                Authentication::Login { user, company, .. } => (user.clone(), company.clone()),
-                Authentication::Session(_) | Authentication::OAuth => Default::default(),
-            };
-            return Err(Refusal {
-                user,
-                company,
-                error: Box::new(error),
-            });
-        }
-        match given {
-            Authentication::OAuth => Err(Refusal {
-                user: String::new(),
-                company: String::new(),
-                error: Box::new(GatewayError::new(
-                    "XL03000006",
-                    "Sign-in information is incorrect",
-                )),
-            }),
-            Authentication::Session(id) => {
-                let owner = self.sessions().extend(id, url, now, timeout);
-                let owner = owner.and_then(|(login, entity)| Some((self.user(&login)?, entity)));
-                let (user, entity) = owner.ok_or_else(|| Refusal {
-                    user: String::new(),
-                    company: String::new(),
-                    error: Box::new(GatewayError::new(
-                        "XL03000006",
-                        "Invalid session or session timed out",
-                    )),
-                })?;
-                Ok(Caller {
-                    session: Some(id.clone()),
-                    user,
-                    entity,
-                    timeout,
-                    url: url.to_owned(),
-                })
-            }
-            Authentication::Login {
-                user,
-                company,
-                password,
-                location,
-            } => {
-                let refusal = |text: &str| Refusal {
-                    user: user.clone(),
-                    company: company.clone(),
-                    error: Box::new(GatewayError::new("XL03000006", text)),
-                };
-                let known = self.user(user).filter(|known| {
-                    known.password == *password && *company == self.credentials.company
-                });
-                let Some(known) = known else {
-                    return Err(refusal("Sign-in information is incorrect"));
-                };
-                let elsewhere = match (location, &known.entity) {
-                    (Some(location), Some(only)) => location != only,
-                    _ => false,
-                };
-                let entity = match location.as_ref().or(known.entity.as_ref()) {
-                    None => None,
-                    Some(id) => Some(
-                        entity(&self.company(), id)
-                            .filter(|_| !elsewhere)
-                            .ok_or_else(|| {
-                                refusal("Sign-in information is incorrect: no such entity")
-                            })?,
-                    ),
-                };
-                Ok(Caller {
-                    user: known,
-                    session: None,
-                    entity,
-                    timeout,
-                    url: url.to_owned(),
-                })
-            }
-        }
-    }
-
     fn completed(&self) -> MutexGuard<'_, HashSet<String>> {
         self.completed
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
     }
-}
-
-struct Refusal {
-    user: String,
-    company: String,
-    error: Box<GatewayError>,
 }
 
 /// What goes along with a request: what goes wrong with it, the address it came to, and the

@@ -59,7 +59,7 @@ impl Context<'_> {
                 reading,
                 scope,
                 order: Vec::new(),
-                shuffle: fastrand::u64(..),
+                shuffle: self.gateway.draw(),
             };
             let groups = Groups::collect(&names, &query.select, search)?;
             return self.push_groups(xml, &names, groups, &query.order, window, query.format);
@@ -89,7 +89,7 @@ impl Context<'_> {
             reading,
             scope,
             order,
-            shuffle: fastrand::u64(..),
+            shuffle: self.gateway.draw(),
         };
         let found = search.run(object);
         let page = found.page(self.plan.shifted(window.0), window.1);
@@ -135,7 +135,7 @@ impl Context<'_> {
                 .ok_or_else(|| unknown_fields(names.object.name(), &[name]))?;
             places.push((place, *descending));
         }
-        let chance = fastrand::u64(..);
+        let chance = self.gateway.draw();
         groups.rows.sort_unstable_by(|a, b| {
             for (place, descending) in &places {
                 let ordering = a.cells[*place].0.cmp(&b.cells[*place].0);

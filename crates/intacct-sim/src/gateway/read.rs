@@ -42,7 +42,7 @@ impl Context<'_> {
             reading,
             scope: self.scope(false),
             order: Vec::new(),
-            shuffle: fastrand::u64(..),
+            shuffle: self.gateway.draw(),
         };
         let found = search.run(object);
         let cursor = Cursor {
@@ -89,7 +89,7 @@ impl Context<'_> {
             reading,
             scope: self.scope(false),
             order: Vec::new(),
-            shuffle: fastrand::u64(..),
+            shuffle: self.gateway.draw(),
         };
         let found = search.run(object);
         let cursor = Cursor {

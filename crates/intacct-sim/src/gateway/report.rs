@@ -133,7 +133,7 @@ impl Context<'_> {
             reading,
             scope: self.scope(false),
             order: Vec::new(),
-            shuffle: fastrand::u64(..),
+            shuffle: self.gateway.draw(),
         };
         let found = search.run(object);
         let columns: Vec<_> = report

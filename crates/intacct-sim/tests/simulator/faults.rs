@@ -822,3 +822,60 @@ fn the_table_of_behaviours_names_every_fault_and_no_other() {
         FaultScript::parse(&script).unwrap_or_else(|error| panic!("{switch}: {error}"));
     }
 }
+
+#[test]
+fn a_script_reads_back_as_it_is_written() {
+    let mut totals = Totals::default();
+    totals.remaining = -2;
+    let faults = [
+        Fault::throttled(),
+        Fault::Http(Http::status(503).body(Body::Html).work(Work::Done)),
+        Fault::Cut(Cut::Amid),
+        Fault::Truncate(Truncate::Fraction(0.25)),
+        Fault::TwoRoots,
+        Fault::function_failure("BL01001973", "a & b"),
+        Fault::ShownTimeout(ShownTimeout::Seconds(-5)),
+        Fault::Totals(totals),
+        Fault::Characters(Characters::new(Spoiler::RawControl, "NAME")),
+        Fault::Edit(Edit::update("WIDGET", 3).set("NAME", "x")),
+        Fault::Late(7_200),
+    ];
+    let mut script = FaultScript::new(9);
+    for (place, fault) in faults.into_iter().enumerate() {
+        let rule = Rule::new(fault)
+            .named(format!("number {place}"))
+            .call("query");
+        script = script.rule(rule.nth(2).every(3).after(1).times(4).probability(0.5));
+    }
+    let window = "[[rules]]\nfault = 'offline'\n[rules.when]\nweekly = 'Fri 19:30-02:30'\n\
+                  from = '2026-01-31T18:00:00+01:00'";
+    script
+        .rules
+        .extend(FaultScript::parse(window).unwrap().rules);
+    let written = serde_json::to_string(&script).unwrap();
+    assert!(written.contains("\"Fri 19:30-02:30\""), "{written}");
+    assert!(
+        written.contains("\"2026-01-31T17:00:00+00:00\""),
+        "{written}"
+    );
+    assert_eq!(FaultScript::parse(&written).unwrap(), script);
+}
+
+#[tokio::test]
+async fn what_is_left_to_chance_follows_the_seed() {
+    let told = async |seed: u64| {
+        let builder = Simulator::builder().seed(seed).company(widgets(40));
+        let simulator = builder.start().await.unwrap();
+        let wire = Wire::session(&simulator).await;
+        let mut orders = Vec::new();
+        for _ in 0..3 {
+            let all = wire.ok(&query("WIDGET", &["RECORDNO"], "")).await;
+            orders.push(all.column("RECORDNO"));
+        }
+        orders
+    };
+    let first = told(5).await;
+    assert_ne!(first[0], first[1]);
+    assert_eq!(first, told(5).await);
+    assert_ne!(first, told(6).await);
+}
