@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 use std::collections::BTreeMap;
+use std::path::Path;
 use std::process::Command;
 
 use serde_json::Value;
@@ -106,4 +107,48 @@ fn members() -> BTreeMap<String, Value> {
 
 fn dependencies(package: &Value) -> impl Iterator<Item = &Value> {
     package["dependencies"].as_array().unwrap().iter()
+}
+
+/// The table of behaviours names tests that exist, and leaves none of its rows without one but those
+/// that say so.
+#[test]
+fn the_table_of_behaviours_names_tests_that_exist() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
+    let mut code = String::new();
+    for folder in ["crates", "tests"] {
+        collect(&root.join(folder), &mut code);
+    }
+    let readme = std::fs::read_to_string(root.join("crates/intacct-sim/README.md")).unwrap();
+    let table = readme.split("## Behaviours").nth(1).expect("the table");
+    let table = table.split("### Left out").next().unwrap();
+    let mut named = 0;
+    for row in table.lines().filter(|line| line.starts_with("| ")) {
+        let Some(cell) = row.trim_end_matches(" |").rsplit(" | ").next() else {
+            continue;
+        };
+        // Names stand in backquotes: crate, module, test.
+        for name in cell.split('`').skip(1).step_by(2) {
+            let test = name.rsplit([':', ' ']).next().unwrap_or(name);
+            let function = code.contains(&format!("fn {test}("));
+            let program = root
+                .join("tests/tests")
+                .join(test)
+                .with_extension("rs")
+                .exists();
+            assert!(function || program, "{name:?} is not in the tests: {row}");
+            named += 1;
+        }
+    }
+    assert!(named > 100, "only {named} tests are named");
+}
+
+fn collect(folder: &Path, code: &mut String) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() {
+            collect(&path, code);
+        } else if path.extension().is_some_and(|extension| extension == "rs") {
+            code.push_str(&std::fs::read_to_string(path).unwrap());
+        }
+    }
 }

@@ -2,10 +2,8 @@
 
 use std::time::Duration;
 
-use futures_util::TryStreamExt as _;
 use intacct_xml::request::{Filter, Query, QueryOptions};
 use intacct_xml::{FieldName, ObjectName};
-use serde::de::IgnoredAny;
 use sync_http::LimitOptions;
 
 use crate::client::Client;
@@ -105,9 +103,9 @@ impl Client {
         let mut objects = Vec::with_capacity(planned.len());
         for plan in planned {
             let page_size = u64::from(plan.page_size.unwrap_or(self.config().page_size).max(1));
-            let mut pages = self.query_as::<IgnoredAny>(plan.query()?);
-            let first = pages.try_next().await?;
-            let records = first.and_then(|page| page.total).unwrap_or(0);
+            let answer = self.call(plan.query()?).await?;
+            let totals = answer.attributes.unwrap_or_default();
+            let records = totals.total_count.unwrap_or(0);
             objects.push(ObjectForecast {
                 object: plan.object.clone(),
                 records,

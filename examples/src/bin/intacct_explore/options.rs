@@ -22,6 +22,11 @@ pub(crate) struct Options {
     #[arg(long, conflicts_with = "objects")]
     pub(crate) all: bool,
 
+    /// Also tells how many calls, and how much time, reading all of it for the first time would
+    /// take. Costs one call more for each object that can be read.
+    #[arg(long, conflicts_with = "objects")]
+    pub(crate) forecast: bool,
+
     /// The company's id.
     #[arg(long, env = "INTACCT_COMPANY_ID", value_name = "ID", requires_all = ["user", "sender"])]
     pub(crate) company: Option<String>,

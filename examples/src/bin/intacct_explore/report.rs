@@ -90,6 +90,17 @@ fn print_company(out: &mut impl Write, company: &Company) -> io::Result<()> {
         company.objects.len(),
         company.calls
     )?;
+    if let Some(cost) = &company.forecast {
+        writeln!(
+            out,
+            "A first full read, but for views and balances: {} records in {} calls, {} s at {} ms a call as \
+             measured here; pages of real size take longer.",
+            grouped(cost.records),
+            grouped(cost.calls),
+            grouped(cost.seconds),
+            cost.milliseconds_a_call
+        )?;
+    }
     writeln!(
         out,
         "Fields of one:  intacct_explore VENDOR     every object:  --all"

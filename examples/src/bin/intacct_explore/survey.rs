@@ -6,7 +6,7 @@ use anyhow::{Context as _, Result};
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
 use intacct_client::source::permission_remedy;
-use intacct_client::{Client, ErrorKind, Reason};
+use intacct_client::{Client, ErrorKind, Planned, Reason};
 use intacct_xml::metadata::ObjectDefinition;
 use intacct_xml::request::{
     Call, FieldList, Filter, Order, Query, QueryOptions, ReadByQuery, ReadUserFormatting, Value,
@@ -82,8 +82,19 @@ pub(crate) struct Company {
     pub(crate) permissions: Part<Vec<Granted>>,
     pub(crate) objects_known: usize,
     pub(crate) objects: Vec<Object>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) forecast: Option<Cost>,
     /// Functions sent, each billed as a transaction.
     pub(crate) calls: u64,
+}
+
+/// What reading every readable object with a record number for the first time would take.
+#[derive(Debug, Serialize)]
+pub(crate) struct Cost {
+    pub(crate) records: u64,
+    pub(crate) calls: u64,
+    pub(crate) seconds: u64,
+    pub(crate) milliseconds_a_call: u64,
 }
 
 /// What was asked for, or why it cannot be had.
@@ -232,6 +243,10 @@ pub(crate) async fn company(client: &Client, options: &Options) -> Result<Compan
         progress.inc(1);
     }
     progress.finish_and_clear();
+    let forecast = match options.forecast {
+        true => Some(forecast(client, &objects).await?),
+        false => None,
+    };
     let user = session.user_id.clone();
     let user = user.unwrap_or_else(|| client.config().credentials.user.id.clone());
     let formats = ReadUserFormatting::of_login(user.as_str())?;
@@ -248,7 +263,38 @@ pub(crate) async fn company(client: &Client, options: &Options) -> Result<Compan
         gateway_time,
         objects_known: known.len(),
         objects,
+        forecast,
         calls: client.calls().total().sent,
+    })
+}
+
+/// Of the objects that are read by record number, and whole.
+async fn forecast(client: &Client, objects: &[Object]) -> Result<Cost> {
+    let whole = objects
+        .iter()
+        .filter(|object| matches!(&object.access, Access::Readable { counted: None, .. }));
+    let planned = whole.map(|object| {
+        let options = QueryOptions {
+            show_private: true,
+            ..QueryOptions::default()
+        };
+        let mut planned = Planned::new(ObjectName::new(object.object.as_str())?)?;
+        if object.object == "AUDITHISTORY" {
+            planned.field = FieldName::new("ID")?;
+        }
+        Ok(planned.with_options(options))
+    });
+    let planned = planned.collect::<Result<Vec<_>>>()?;
+    let forecast = client
+        .forecast(&planned)
+        .await
+        .context("a forecast cannot be made")?;
+    let millis = |time: std::time::Duration| u64::try_from(time.as_millis()).unwrap_or(u64::MAX);
+    Ok(Cost {
+        records: forecast.objects.iter().map(|object| object.records).sum(),
+        calls: forecast.calls,
+        seconds: forecast.duration.as_secs(),
+        milliseconds_a_call: millis(forecast.pace),
     })
 }
 
