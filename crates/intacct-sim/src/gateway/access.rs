@@ -66,9 +66,18 @@ impl Context<'_> {
         if matches!(call, Call::Lookup(_) | Call::Inspect { .. }) {
             return None;
         }
-        let object = call.object()?;
         let access = self.gateway.access();
         let user = &self.caller.user;
+        let object = match call {
+            // One that may not be written keeps all others of the call from it.
+            Call::Create(drafts) | Call::Update(drafts) => {
+                let mut objects = drafts.iter().map(|draft| &*draft.object);
+                objects
+                    .find(|object| !access.is_subscribed(object) || !user.may_read(object))
+                    .or(call.object())?
+            }
+            _ => call.object()?,
+        };
         let of_audit = object == "AUDITHISTORY" || matches!(call, Call::GetAuditTrail { .. });
         if of_audit && !user.audit_history {
             // The one refusal without a number.

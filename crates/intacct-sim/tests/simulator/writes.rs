@@ -1,9 +1,9 @@
 //! Writing functions, transactions, `uniqueid`, and requests that are only acknowledged.
 
-use intacct_sim::{Scale, Simulator};
+use intacct_sim::{Access, Scale, Simulator, User};
 
 use crate::truth::{of, start, text};
-use crate::wire::{Answer, Wire, between, function, query, value};
+use crate::wire::{Answer, LOGIN, Wire, between, function, query, value};
 
 const UNIQUE: &str = "<uniqueid>true</uniqueid>";
 
@@ -75,6 +75,23 @@ async fn duplicates_and_unreadable_values_are_refused_with_a_wrapper_behind() {
     let missing = "<delete><object>VENDOR</object><keys>999999</keys></delete>";
     assert_eq!(wire.fails(missing).await.number, "BL01001973");
     wire.breaks_schema("<create/>").await;
+}
+
+#[tokio::test]
+async fn what_a_user_may_not_write_keeps_the_whole_call_from_it() {
+    let simulator = start(1, Scale::Tiny).await;
+    let company = simulator.company();
+    let clerk = User::new("clerk", "clerk-password").only(["VENDOR"]);
+    company.set_access(Access::default().user(clerk)).unwrap();
+    let mut wire = Wire::to(&simulator);
+    wire.authentication = LOGIN.replace("sim-user", "clerk");
+    wire.ok("<create><VENDOR><NAME>one</NAME></VENDOR></create>")
+        .await;
+    let vendors = of(company, "VENDOR").len();
+    let both =
+        "<create><VENDOR><NAME>two</NAME></VENDOR><CUSTOMER><NAME>three</NAME></CUSTOMER></create>";
+    assert_eq!(wire.fails(both).await.number, "PL04000005");
+    assert_eq!(of(company, "VENDOR").len(), vendors);
 }
 
 #[tokio::test]
