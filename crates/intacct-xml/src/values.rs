@@ -257,6 +257,14 @@ mod tests {
     use super::*;
 
     #[test]
+    fn timestamps_may_be_dates_alone() {
+        let midnight = datetime!(2026-01-31 00:00:00);
+        assert_eq!(parse_timestamp("01/31/2026").unwrap(), midnight);
+        assert_eq!(parse_timestamp("01/31/2026 00:00:00").unwrap(), midnight);
+        assert!(parse_timestamp("02/30/2026").is_err());
+    }
+
+    #[test]
     fn decimals_are_read_exactly_or_refused() {
         for (text, units) in [
             ("3797", 3_797_000_000_000),

@@ -8,6 +8,7 @@ mod deletes;
 mod discovery;
 mod error_table;
 mod failures;
+mod faulted;
 mod functions;
 mod limits;
 mod logs;
