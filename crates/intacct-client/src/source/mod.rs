@@ -144,9 +144,7 @@ impl IntacctSource {
             }
             (Reading::Whole, Selection::Changes { .. }) => Ok(reader.whole()),
             (Reading::ByOffset, Selection::Changes { .. }) => Ok(reader.by_offset()),
-            (Reading::ByPeriod, Selection::Changes { .. }) => {
-                Ok(self.balances(reader.contract).boxed())
-            }
+            (Reading::ByPeriod, Selection::Changes { .. }) => Ok(self.balances(reader).boxed()),
             (Reading::ByModified | Reading::Whole, Selection::Keys) => Ok(reader.all_keys()),
             (Reading::ByModified | Reading::Whole, Selection::KeysOfPeriods(days)) => {
                 Ok(reader.keys_of(&days))
@@ -173,11 +171,12 @@ impl IntacctSource {
         let objects = contracts.flat_map(|it| [Some(&it.object), it.owner.as_ref()]);
         let objects = objects.flatten().map(|it| it.as_str().to_ascii_lowercase());
         let objects = objects.collect();
+        let client = self.in_zone().await?;
         let lag = self.options.audit_lag;
         let span = (from - lag, window.until - lag);
         let told = self
             .audit
-            .deletions(&self.client, &contract, &objects, span, window.until);
+            .deletions(&client, &contract, &objects, span, window.until);
         told.await.inspect_err(|error| {
             let what = format!(
                 "the audit history could not be read in this run, so keys are compared: {}",
@@ -190,9 +189,9 @@ impl IntacctSource {
 
     fn balances(
         &self,
-        contract: Arc<Contract>,
+        reader: Reader,
     ) -> impl futures_util::Stream<Item = Result<SourceBatch>> + Send + 'static {
-        balances::read(self.client.clone(), contract, self.options.books.clone())
+        balances::read(reader.client, reader.contract, self.options.books.clone())
     }
 }
 
@@ -264,7 +263,7 @@ impl Source for IntacctSource {
         match reader.contract.reading {
             // Aggregates of balances are not documented, so they are read once more and summed here.
             Reading::ByPeriod => {
-                let pages = self.balances(reader.contract);
+                let pages = self.balances(reader);
                 totals::of_pages(pages.boxed(), query).await.map(Some)
             }
             Reading::ByModified | Reading::Whole | Reading::ByOffset => {
