@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod behaviours;
 #[cfg(feature = "source")]
 mod deletes;
 #[cfg(feature = "source")]
