@@ -1,16 +1,12 @@
 //! The client against a simulator that does what its table of behaviours says.
 
-use std::collections::BTreeSet;
-use std::time::Duration;
-
 use futures_util::TryStreamExt;
 use intacct_client::walk::WalkWindow;
-use intacct_client::{Client, ClientConfig, WalkSpec};
+use intacct_client::{Client, WalkSpec};
 use intacct_sim::{
-    Access, Company, DataType, Fault, FaultScript, ObjectSpec, Rule, RunningSimulator, Scale,
-    ShownTimeout, Simulator, Tier, User,
+    Company, DataType, Fault, FaultScript, ObjectSpec, Rule, RunningSimulator, ShownTimeout,
+    Simulator,
 };
-use intacct_xml::request::{Query, QueryOptions};
 use intacct_xml::{FieldName, ObjectName};
 use serde::Deserialize;
 
@@ -93,13 +89,6 @@ fn assert_whole(mut widgets: Vec<Widget>) {
 }
 
 #[tokio::test]
-async fn empty_fields_may_be_absent() {
-    let simulator = under(FaultScript::new(1).rule(Rule::new(Fault::AbsentNulls))).await;
-    let client = Client::new(config(&simulator).with_page_size(4)).unwrap();
-    assert_whole(walked(&client, by_key()).await);
-}
-
-#[tokio::test]
 async fn record_numbers_may_stand_in_the_order_of_texts() {
     let simulator = under(FaultScript::new(1).rule(Rule::new(Fault::TextualKeys))).await;
     let client = Client::new(config(&simulator).with_page_size(4)).unwrap();
@@ -117,61 +106,4 @@ async fn session_times_may_come_in_another_offset() {
     assert_whole(walked(&client, by_key()).await);
     // Read as UTC, the session would seem to be over before each call.
     assert_eq!(simulator.company().stats().calls["getAPISession"], 1);
-}
-
-#[tokio::test]
-async fn three_walks_at_a_time_find_their_place_in_the_narrowest_tier() {
-    // Whoever comes while another request runs is turned away at once.
-    let tier = Tier::new(1, 0, Duration::ZERO);
-    let builder = Simulator::builder().company(widgets(25)).tier(tier);
-    let simulator = builder.start().await.unwrap();
-    let client = Client::new(config(&simulator).with_page_size(2)).unwrap();
-    let spec = by_modified(&client).await;
-    let both = futures_util::future::join3(
-        walked(&client, by_key()),
-        walked(&client, spec),
-        walked(&client, by_key()),
-    );
-    let (first, second, third) = both.await;
-    for widgets in [first, second, third] {
-        assert_whole(widgets);
-    }
-    assert_eq!(simulator.company().stats().turned_away, 0);
-}
-
-#[tokio::test]
-async fn a_user_of_one_entity_reads_that_entity() {
-    #[derive(Debug, Deserialize)]
-    #[serde(rename_all = "UPPERCASE")]
-    struct Batch {
-        megaentityid: Option<String>,
-    }
-
-    let user = User::new("local", "local-password").entity("200");
-    let simulator = Simulator::builder()
-        .scale(Scale::Tiny)
-        .access(Access::default().user(user))
-        .start()
-        .await
-        .unwrap();
-    let mut config: ClientConfig = config(&simulator);
-    config.credentials.user.id = "local".into();
-    config.credentials.user.password = "local-password".into();
-    let client = Client::new(config).unwrap();
-    let query = Query::new(
-        object("GLBATCH"),
-        [field("RECORDNO"), field("MEGAENTITYID")],
-    )
-    .unwrap()
-    .with_options(QueryOptions {
-        show_private: true,
-        ..QueryOptions::default()
-    });
-    let pages: Vec<_> = client.query_as::<Batch>(query).try_collect().await.unwrap();
-    let entities: BTreeSet<_> = pages
-        .into_iter()
-        .flat_map(|page| page.records)
-        .map(|batch| batch.megaentityid)
-        .collect();
-    assert_eq!(entities, BTreeSet::from([Some("200".to_owned())]));
 }
