@@ -8,6 +8,7 @@ use sync_http::LimitOptions;
 
 use crate::client::Client;
 use crate::error::{Error, Result};
+use crate::query::missing;
 
 /// What is to be read of one object.
 #[derive(Clone, Debug)]
@@ -104,8 +105,11 @@ impl Client {
         for plan in planned {
             let page_size = u64::from(plan.page_size.unwrap_or(self.config().page_size).max(1));
             let answer = self.call(plan.query()?).await?;
-            let totals = answer.attributes.unwrap_or_default();
-            let records = totals.total_count.unwrap_or(0);
+            let total = answer.attributes.and_then(|totals| totals.total_count);
+            let object = plan.object.as_str();
+            // A forecast of nothing would pass for good news.
+            let records =
+                total.ok_or_else(|| missing("totalcount").with_context("object", object))?;
             objects.push(ObjectForecast {
                 object: plan.object.clone(),
                 records,
