@@ -8,33 +8,7 @@ use super::fault::{Fault, Truncate};
 use super::moments::{Instant, Weekly};
 use crate::document::{self, typed};
 use crate::error::{Error, ErrorKind};
-
-/// The functions that a rule can name.
-const CALLS: [&str; 23] = [
-    "getAPISession",
-    "query",
-    "readByQuery",
-    "readMore",
-    "read",
-    "readByName",
-    "readRelated",
-    "readView",
-    "readReport",
-    "lookup",
-    "inspect",
-    "getDimensions",
-    "getDimensionRelationships",
-    "readEntityDetails",
-    "readUserFormatting",
-    "getUserPermissions",
-    "getAuditTrail",
-    "get_list",
-    "get_accountbalances",
-    "get_accountbalancesbydimensions",
-    "get_trialbalance",
-    "create",
-    "update",
-];
+use crate::gateway::FUNCTIONS;
 
 /// What goes wrong, in which calls, how often: a story that can be told again.
 ///
@@ -336,7 +310,7 @@ impl Rule {
     fn check(&self, rule: &str) -> Result<(), Error> {
         let when = &self.when;
         for call in &when.call {
-            if !CALLS.contains(&call.as_str()) {
+            if !FUNCTIONS.contains(&call.as_str()) {
                 let problem = format!("names no function of the gateway: {call:?}");
                 return Err(invalid(rule, "when.call", &problem));
             }

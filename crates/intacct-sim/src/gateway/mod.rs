@@ -31,6 +31,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, Rw
 
 pub(crate) use self::answer::GatewayError;
 use self::answer::{Failure, Xml};
+pub(crate) use self::call::FUNCTIONS;
 use self::call::{Call, LocationArgument};
 pub(crate) use self::delivery::{Answer, Delivery};
 use self::format::Format;

@@ -51,6 +51,30 @@ pub(crate) enum Call {
     },
 }
 
+/// Every name that [`Call::name`] gives.
+pub(crate) const FUNCTIONS: [&str; 20] = [
+    "create",
+    "delete",
+    "getAPISession",
+    "getAuditTrail",
+    "getDimensions",
+    "getUserPermissions",
+    "get_list",
+    "inspect",
+    "lookup",
+    "query",
+    "read",
+    "readByName",
+    "readByQuery",
+    "readEntityDetails",
+    "readMore",
+    "readRelated",
+    "readReport",
+    "readUserFormatting",
+    "readView",
+    "update",
+];
+
 impl Call {
     /// The name that results carry.
     pub(crate) fn name(&self) -> &'static str {
