@@ -1,7 +1,6 @@
 //! A walk against the gateway.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
 
 use intacct_xml::request::Function;
 use intacct_xml::response::Records;
@@ -80,7 +79,7 @@ impl Client {
         let hidden = fields.clone();
         self.walk_into(spec.with_fields(fields), resume, move |spec| {
             let keys = Keys::new([spec.key().clone()], spec.modified().cloned());
-            let columns = client.columns(Arc::clone(&schema))?;
+            let columns = client.columns(std::sync::Arc::clone(&schema))?;
             Ok((keys.hiding_all_but(&hidden), columns))
         })
     }
