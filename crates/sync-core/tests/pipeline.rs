@@ -661,6 +661,35 @@ fn records_that_cannot_be_read_or_are_refused_are_kept_and_the_rest_goes_on() {
 }
 
 #[test]
+fn a_store_of_the_first_version_is_taken_over() {
+    let world = World::new(4, DeleteDetection::AuditHistory);
+    for key in 0..6 {
+        world.books.set(key, 1);
+    }
+    world.books.pass(3600);
+    world.run_whole();
+    let connection = rusqlite::Connection::open(world.folder.path().join("state.db")).unwrap();
+    connection
+        .execute_batch(
+            "DROP INDEX records_of_owner;
+             ALTER TABLE records DROP COLUMN owner;
+             ALTER TABLE records DROP COLUMN period;
+             PRAGMA user_version = 1;",
+        )
+        .unwrap();
+    drop(connection);
+    world.books.set(2, 7);
+    world.books.delete(4);
+    world.books.pass(3600);
+    let report = world.run_whole();
+    assert_eq!(
+        (report.streams[0].written, report.streams[0].deleted),
+        (1, 1)
+    );
+    world.assert_equal();
+}
+
+#[test]
 fn a_store_is_for_one_process_and_says_so() {
     let folder = tempfile::tempdir().unwrap();
     let _first = open_store(folder.path());
