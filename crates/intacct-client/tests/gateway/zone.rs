@@ -324,3 +324,57 @@ async fn a_window_means_the_same_records_in_every_zone() {
         assert_eq!(found, expected, "{offset}");
     }
 }
+
+/// The source asks for the zone at the beginning of every run, and gives the same instants whatever it is.
+#[cfg(feature = "source")]
+#[tokio::test]
+async fn a_source_reads_each_run_in_the_zone_of_its_user() {
+    use arrow_array::cast::AsArray;
+    use arrow_array::types::TimestampMicrosecondType;
+    use intacct_client::source::{DefaultStreams, IntacctSource, SourceOptions};
+    use intacct_sim::{Access, Formatting, Scale, Simulator};
+    use sync_core::{ReadRequest, Source, Window};
+
+    crate::logs::watch();
+    let simulator = Simulator::builder()
+        .seed(7)
+        .scale(Scale::Tiny)
+        .start()
+        .await
+        .unwrap();
+    let mut settings = crate::stories::config(&simulator).with_source_zone(SourceZone::OfUser);
+    settings.credentials.user.id = "reader".into();
+    settings.credentials.user.password = "reader-password".into();
+    let options = SourceOptions::default()
+        .with_defaults(DefaultStreams::Only(vec!["vendor".parse().unwrap()]));
+    let mut source = None;
+    let mut before: Option<Vec<Option<i64>>> = None;
+    for offset in ["-08:00", "-07:00", "+05:30"] {
+        let reader = intacct_sim::User::new("reader", "reader-password")
+            .formatting(Formatting::at_offset(offset));
+        simulator
+            .company()
+            .set_access(Access::default().user(reader))
+            .unwrap();
+        let source = source.get_or_insert_with(|| {
+            IntacctSource::with_options(Client::new(settings.clone()).unwrap(), options.clone())
+        });
+        let until = source.now().await.unwrap();
+        let streams = source.discover().await.unwrap();
+        let stream = std::sync::Arc::new(streams[0].clone());
+        let request = ReadRequest::changes(stream, Window { from: None, until }, None);
+        let pages: Vec<_> = source.read(request).try_collect().await.unwrap();
+        let mut times: Vec<Option<i64>> = Vec::new();
+        for page in &pages {
+            let column = page.rows.column_by_name("whenmodified").unwrap();
+            times.extend(column.as_primitive::<TimestampMicrosecondType>().iter());
+        }
+        times.sort_unstable();
+        assert!(times.len() > 5 && times.iter().any(Option::is_some));
+        assert_eq!(
+            *before.get_or_insert_with(|| times.clone()),
+            times,
+            "{offset}"
+        );
+    }
+}
