@@ -244,10 +244,11 @@ async fn edits_keep_the_books_or_are_refused() {
             .set("WHENDUE", "02/03/2026")
             .set("DESCRIPTION", "d"),
         Edit::create("APBILL").set("WHENCREATED", "12/15/2025"),
-        Edit::create("APPYMT"),
         Edit::create("GLBATCH").set("BATCH_DATE", "11/30/2025"),
         Edit::delete("GLBATCH", text(manual, "RECORDNO")),
         Edit::delete("APBILL", bill_key),
+        // It pays any bill, and one that is paid cannot be deleted.
+        Edit::create("APPYMT"),
     ] {
         let changes = company.edit(&edit).unwrap();
         assert!(!changes.is_empty(), "{edit:?}");
