@@ -10,9 +10,9 @@ use time::OffsetDateTime;
 
 use super::blueprint::Blueprint;
 use super::catalogue::{DEFINITIONS, Reading};
-use super::contract::{self, Contract};
+use super::contract::{self, Contract, name_of};
 use super::notes::Notes;
-use super::options::{ObjectStream, SourceOptions};
+use super::options::{ObjectStream, SourceOptions, UserDefinedDimensions};
 use super::probing::{Probed, probe};
 use super::{audit, is_absent, permissions};
 use crate::Client;
@@ -112,6 +112,16 @@ pub(super) async fn discover(
     }
     for added in &options.objects {
         discovery.add_object(added).await?;
+    }
+    if options.dimensions == UserDefinedDimensions::Added {
+        for dimension in client.dimensions().await? {
+            let known = discovery.found.streams.values();
+            let mut known = known.map(|known| known.contract.object.as_str());
+            if dimension.user_defined && !known.any(|object| object == dimension.object_name) {
+                let object = name_of(ObjectName::new(&dimension.object_name))?;
+                discovery.add_object(&ObjectStream::new(object)?).await?;
+            }
+        }
     }
     Ok(discovery.found)
 }

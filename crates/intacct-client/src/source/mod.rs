@@ -31,7 +31,9 @@ mod probing;
 mod reading;
 mod totals;
 
-pub use options::{Books, DefaultStreams, FieldChoice, ObjectStream, SourceOptions};
+pub use options::{
+    Books, DefaultStreams, FieldChoice, ObjectStream, SourceOptions, UserDefinedDimensions,
+};
 pub use permissions::remedy as permission_remedy;
 
 use audit::AuditLog;

@@ -16,6 +16,8 @@ pub struct SourceOptions {
     pub defaults: DefaultStreams,
     /// Further objects, or other ways to read the default ones.
     pub objects: Vec<ObjectStream>,
+    /// Whether the objects of user-defined dimensions are read too.
+    pub dimensions: UserDefinedDimensions,
     /// Which books the ledger's lines and balances are read of.
     pub books: Books,
     /// How far behind the end of a window of changes the window of deletes ends that the audit history
@@ -29,6 +31,7 @@ impl Default for SourceOptions {
         Self {
             defaults: DefaultStreams::All,
             objects: Vec::new(),
+            dimensions: UserDefinedDimensions::default(),
             books: Books::All,
             audit_lag: Duration::minutes(30),
         }
@@ -47,6 +50,13 @@ impl SourceOptions {
     #[must_use]
     pub fn with_defaults(mut self, defaults: DefaultStreams) -> Self {
         self.defaults = defaults;
+        self
+    }
+
+    /// The same options with the objects of user-defined dimensions, or without.
+    #[must_use]
+    pub fn with_dimensions(mut self, dimensions: UserDefinedDimensions) -> Self {
+        self.dimensions = dimensions;
         self
     }
 
@@ -80,6 +90,18 @@ impl DefaultStreams {
             Self::AllBut(names) => !named(names),
         }
     }
+}
+
+/// Whether the objects of user-defined dimensions are read (developer.intacct.com, Dimensions). The columns
+/// that lines have of them come along in any case.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UserDefinedDimensions {
+    /// They are not, unless they are added by name.
+    #[default]
+    LeftOut,
+    /// Each is a stream with all its fields.
+    Added,
 }
 
 /// Which books are read (`BOOKID`: ACCRUAL, CASH, GAAPADJACCRUAL, a user's book, ...;

@@ -2,9 +2,11 @@
 
 use std::collections::BTreeMap;
 
+use intacct_client::Client;
 use intacct_client::source::{
-    DefaultStreams, FieldChoice, IntacctSource, ObjectStream, SourceOptions,
+    DefaultStreams, FieldChoice, IntacctSource, ObjectStream, SourceOptions, UserDefinedDimensions,
 };
+use intacct_sim::{Scale, Simulator};
 use intacct_xml::{FieldName, ObjectName};
 use sync_core::{
     DeleteDetection, ErrorKind, Finding, ReadRequest, Severity, Source, StreamDescriptor,
@@ -379,4 +381,36 @@ async fn what_an_object_needs_and_does_not_have_is_an_error_that_names_it() {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("NOPE"), "{error}");
+}
+
+/// The simulated company has a dimension of its own: its object is a stream, and ledger lines show it.
+#[tokio::test]
+async fn dimensions_that_the_company_defined_are_streams_and_columns() {
+    let simulator = Simulator::builder()
+        .seed(7)
+        .scale(Scale::Tiny)
+        .start()
+        .await
+        .unwrap();
+    let options = SourceOptions::default()
+        .with_defaults(DefaultStreams::Only(vec!["gl_detail".parse().unwrap()]))
+        .with_dimensions(UserDefinedDimensions::Added);
+    let client = Client::new(crate::stories::config(&simulator)).unwrap();
+    let source = IntacctSource::with_options(client, options);
+    let streams = source.discover().await.unwrap();
+    let names: Vec<_> = streams.iter().map(|it| it.name.as_str()).collect();
+    assert_eq!(names, ["gl_detail", "region"], "{:#?}", source.findings());
+    let own = |field: &str| field.starts_with("gldim");
+    let lines = streams[0]
+        .schema
+        .fields()
+        .iter()
+        .filter(|it| own(it.name()))
+        .count();
+    assert!(lines > 0, "{:?}", columns(&streams[0]));
+    let request = ReadRequest::keys(std::sync::Arc::new(streams[1].clone()));
+    let pages: Vec<_> = futures_util::TryStreamExt::try_collect(source.read(request))
+        .await
+        .unwrap();
+    assert!(pages.iter().any(|page| page.rows.num_rows() > 0));
 }
