@@ -147,6 +147,47 @@ async fn tables_have_the_published_columns() {
     assert!(vendor.schema.fields().len() > 40, "{:?}", vendor.schema);
 }
 
+/// What the company has added arrives as the company has it: several values in one field, and a
+/// dimension of its own on the lines.
+#[tokio::test]
+async fn what_the_company_has_added_arrives() {
+    let simulator = Simulator::builder()
+        .seed(5)
+        .scale(Scale::Tiny)
+        .start()
+        .await
+        .unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let road = road_from(&simulator, &folder, &["vendor", "gl_detail"]);
+    let report = road.pipeline.run().await.unwrap();
+    assert!(report.ties_out(), "{report:#?}");
+    for (object, table, field, column) in [
+        ("VENDOR", "vendor", "Preferred_Regions", "preferred_regions"),
+        ("GLDETAIL", "gl_detail", "GLDIMregion", "gldimregion"),
+    ] {
+        let records = simulator.company().records(object).unwrap();
+        let mut expected: Vec<_> = records
+            .into_iter()
+            .filter_map(|record| {
+                let of = |name: &str| {
+                    let found = record.iter().find(|(field, _)| field == name);
+                    found.and_then(|(_, value)| value.clone())
+                };
+                Some(format!("{}|{}", of("RECORDNO")?, of(field)?))
+            })
+            .collect();
+        expected.sort();
+        let select = format!("SELECT recordno, {column} FROM {table} WHERE {column} IS NOT NULL");
+        let mut arrived = lines(&road, &select).await;
+        arrived.sort();
+        assert_eq!(arrived, expected);
+        assert!(expected.len() > 5, "{expected:?}");
+    }
+    let regions = lines(&road, "SELECT preferred_regions FROM vendor").await;
+    let several = |text: &String| intacct_xml::values::split_multi_pick(text).count() > 1;
+    assert!(regions.iter().any(several), "{regions:?}");
+}
+
 /// What an auditor asks of one record: which state, which batch, which run.
 #[tokio::test]
 async fn one_record_can_be_traced() {

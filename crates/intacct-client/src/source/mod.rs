@@ -132,7 +132,7 @@ impl IntacctSource {
 
     async fn reader(&self, stream: &StreamDescriptor) -> Result<Reader> {
         Ok(Reader {
-            client: self.in_zone().await?,
+            client: self.in_zone().await?.labelled(stream.name.as_str()),
             contract: self.readable(stream).await?,
             notes: Arc::clone(&self.notes),
         })
@@ -299,17 +299,7 @@ impl Source for IntacctSource {
     }
 
     fn calls(&self, stream: &StreamName) -> u64 {
-        let known = self.found.get();
-        let Some(known) = known.and_then(|found| found.streams.get(stream)) else {
-            return 0;
-        };
-        let counts = self.client.calls();
-        let own = counts.iter().filter(|(function, object, _)| match object {
-            Some(object) => *object == known.contract.object.as_str(),
-            // `readMore` names no object, and only balances are read by it.
-            None => *function == "readMore" && known.contract.reading == Reading::ByPeriod,
-        });
-        own.map(|(_, _, count)| count.sent).sum()
+        self.client.calls().of_label(stream.as_str()).sent
     }
 }
 

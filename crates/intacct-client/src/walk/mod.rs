@@ -10,6 +10,7 @@ mod machine;
 mod offset;
 mod order;
 mod pace;
+mod pager;
 mod parallel;
 mod spec;
 mod stream;

@@ -2,24 +2,20 @@
 
 use std::collections::VecDeque;
 
-use intacct_xml::request::Function;
 use intacct_xml::response::Records;
 use serde::de::DeserializeOwned;
 
 use super::cursor::Cursor;
-use super::keys::{Keys, Noting};
+use super::keys::Keys;
 use super::machine::Walk;
 use super::offset::{OffsetSpec, OffsetWalk};
-use super::pace::Pace;
+use super::pager::WalkPager;
 use super::parallel::{Part, PartsPager, parts};
-use super::spec::{Refusals, WalkSpec};
+use super::spec::WalkSpec;
 use crate::batch::Batching;
-use crate::client::{Client, Work};
-use crate::config::ClientConfig;
-use crate::error::{Error, ErrorKind, Reason, Result};
-use crate::function::describe;
+use crate::client::Client;
+use crate::error::{Error, Result};
 use crate::page::{Pager, Pages};
-use crate::transport::new_control_id;
 
 /// A page of a walk: records that no earlier page had.
 #[derive(Clone, Debug)]
@@ -39,9 +35,6 @@ pub struct WalkPage<R> {
     /// How many characters that XML forbids were dropped from the answer.
     pub dropped_characters: u64,
 }
-
-/// Pages that go well before a larger one is tried again.
-const PATIENCE: u32 = 4;
 
 impl Client {
     /// Walks over records and gives them as structs; from a cursor on, if there is one.
@@ -87,7 +80,7 @@ impl Client {
     /// Walks over all records of an object by offset and gives them as structs: for objects that have several key
     /// fields.
     ///
-    /// The stream ends with an error of kind `Conflict` and reason [`Reason::TotalChanged`] when the records are seen to
+    /// The stream ends with an error of kind `Conflict` and reason [`Reason::TotalChanged`](crate::Reason::TotalChanged) when the records are seen to
     /// move: what was read may then have gaps; start again.
     pub fn walk_by_offset_as<T: DeserializeOwned + Send + 'static>(
         &self,
@@ -148,14 +141,9 @@ impl Client {
             None => Ok(Walk::new(spec)),
         };
         match (walk, made) {
-            (Ok(walk), Ok((keys, batching))) => Pages::new(WalkPager {
-                pace: pace(self.config()),
-                client: self.clone(),
-                walk,
-                keys,
-                batching,
-                number: 0,
-            }),
+            (Ok(walk), Ok((keys, batching))) => {
+                Pages::new(WalkPager::new(self, walk, keys, batching))
+            }
             (Err(error), _) | (_, Err(error)) => Pages::failed(error),
         }
     }
@@ -168,22 +156,10 @@ impl Client {
     ) -> Pages<WalkPage<B::Records>> {
         let page_size = self.config().page_size.max(2);
         match spec.with_page_size(page_size) {
-            Ok(spec) => Pages::new(OffsetWalkPager {
-                pace: pace(self.config()),
-                client: self.clone(),
-                walk: OffsetWalk::new(spec),
-                keys,
-                batching,
-                number: 0,
-            }),
+            Ok(spec) => Pages::new(WalkPager::new(self, OffsetWalk::new(spec), keys, batching)),
             Err(error) => Pages::failed(error),
         }
     }
-}
-
-fn pace(config: &ClientConfig) -> Pace {
-    let (least, most) = (config.min_page_size, config.page_size);
-    Pace::new(u64::from(least), u64::from(most), PATIENCE)
 }
 
 #[cfg(feature = "arrow")]
@@ -231,152 +207,4 @@ impl<B: Batching> Pager for Planned<B> {
             None => Ok(None),
         }
     }
-}
-
-struct WalkPager<B> {
-    client: Client,
-    walk: Walk,
-    pace: Pace,
-    keys: Keys,
-    batching: B,
-    number: u64,
-}
-
-impl<B: Batching> Pager for WalkPager<B> {
-    type Page = WalkPage<B::Records>;
-
-    async fn next_page(&mut self) -> Result<Option<Self::Page>> {
-        loop {
-            let Some(query) = self.walk.next_query()? else {
-                return Ok(None);
-            };
-            let functions = [Function::new(new_control_id()?, query)];
-            let mut noting = Noting {
-                keys: &mut self.keys,
-                target: self.batching.target(),
-            };
-            let work = Work::one(&functions).with_page(self.client.config(), self.walk.page_size());
-            let sent = match self.client.send(work, &mut noting).await {
-                Ok(sent) => sent,
-                Err(error) => {
-                    self.lighten(error)?;
-                    continue;
-                }
-            };
-            let [function] = &functions;
-            let result = sent.result(function)?;
-            let remaining = result.data.as_ref().and_then(|data| data.remaining);
-            let released = self
-                .walk
-                .accept(&self.keys.rows(), remaining)
-                .map_err(|error| describe(error, function))?;
-            let count = result.records.saturating_sub(released.from as u64);
-            let records = self.batching.take(released.from..)?;
-            if self.pace.went_well() {
-                self.walk.set_page_size(page_size(&self.pace))?;
-            }
-            if count == 0 {
-                // Passes that bring nothing new are no pages.
-                continue;
-            }
-            let page = WalkPage {
-                records,
-                cursor: released.cursor,
-                number: self.number,
-                released: count,
-                remaining,
-                dropped_characters: sent.response().dropped_characters,
-            };
-            self.number += 1;
-            return Ok(Some(page));
-        }
-    }
-}
-
-impl<B> WalkPager<B> {
-    /// Prepares a lighter query after one that was too much, or gives its error back.
-    fn lighten(&mut self, error: Error) -> Result<()> {
-        let refused = matches!(error.reason(), Reason::Function | Reason::Processing)
-            && self.walk.spec().refusals == Refusals::Narrow;
-        let too_slow = error.kind() == ErrorKind::Timeout;
-        let narrowed = (too_slow || refused) && self.walk.narrow();
-        let smaller = is_for_its_size(&error) && self.pace.slow_down();
-        if smaller {
-            self.walk.set_page_size(page_size(&self.pace))?;
-        }
-        if !narrowed && !smaller {
-            return Err(error);
-        }
-        let page_size = self.walk.page_size();
-        tracing::warn!(page_size, narrowed, %error, "a page was too much, asking for less");
-        Ok(())
-    }
-}
-
-struct OffsetWalkPager<B> {
-    client: Client,
-    walk: OffsetWalk,
-    pace: Pace,
-    keys: Keys,
-    batching: B,
-    number: u64,
-}
-
-impl<B: Batching> Pager for OffsetWalkPager<B> {
-    type Page = WalkPage<B::Records>;
-
-    async fn next_page(&mut self) -> Result<Option<Self::Page>> {
-        loop {
-            let Some(query) = self.walk.next_query()? else {
-                return Ok(None);
-            };
-            let functions = [Function::new(new_control_id()?, query)];
-            let mut noting = Noting {
-                keys: &mut self.keys,
-                target: self.batching.target(),
-            };
-            let work = Work::one(&functions).with_page(self.client.config(), self.walk.page_size());
-            let sent = match self.client.send(work, &mut noting).await {
-                Ok(sent) => sent,
-                Err(error) if is_for_its_size(&error) && self.pace.slow_down() => {
-                    self.walk.set_page_size(page_size(&self.pace).max(2))?;
-                    continue;
-                }
-                Err(error) => return Err(error),
-            };
-            let [function] = &functions;
-            let result = sent.result(function)?;
-            let data = result.data.clone().unwrap_or_default();
-            let released = self
-                .walk
-                .accept(&self.keys.joined(), data.total_count, data.remaining)
-                .map_err(|error| describe(error, function))?;
-            let count = result.records.saturating_sub(released.from as u64);
-            let records = self.batching.take(released.from..)?;
-            if self.pace.went_well() {
-                self.walk.set_page_size(page_size(&self.pace).max(2))?;
-            }
-            if count == 0 {
-                continue;
-            }
-            let page = WalkPage {
-                records,
-                cursor: None,
-                number: self.number,
-                released: count,
-                remaining: data.remaining,
-                dropped_characters: sent.response().dropped_characters,
-            };
-            self.number += 1;
-            return Ok(Some(page));
-        }
-    }
-}
-
-fn is_for_its_size(error: &Error) -> bool {
-    error.kind() == ErrorKind::Timeout || error.reason() == Reason::TooLarge
-}
-
-fn page_size(pace: &Pace) -> u32 {
-    u32::try_from(pace.now()).unwrap_or(u32::MAX)
 }
