@@ -11,6 +11,11 @@ use sync_core::store::Store as _;
 use tempfile::TempDir;
 use time::macros::datetime;
 
+async fn tiny(seed: u64) -> RunningSimulator {
+    let company = Simulator::builder().seed(seed).scale(Scale::Tiny);
+    company.start().await.unwrap()
+}
+
 fn road_from(simulator: &RunningSimulator, folder: &TempDir, streams: &[&str]) -> Road {
     let tax_ids = ["VENDOR", "CUSTOMER"].into_iter().flat_map(|object| {
         let records = simulator.company().records(object).unwrap();
@@ -86,12 +91,7 @@ async fn three_days_of_a_company_tie_out_every_evening() {
 /// The columns of the seven tables that published models read are there, under their names.
 #[tokio::test]
 async fn tables_have_the_published_columns() {
-    let simulator = Simulator::builder()
-        .seed(3)
-        .scale(Scale::Tiny)
-        .start()
-        .await
-        .unwrap();
+    let simulator = tiny(3).await;
     let folder = tempfile::tempdir().unwrap();
     let road = road_from(&simulator, &folder, &[]);
     let streams = road.source.discover().await.unwrap();
@@ -151,12 +151,7 @@ async fn tables_have_the_published_columns() {
 /// dimension of its own on the lines.
 #[tokio::test]
 async fn what_the_company_has_added_arrives() {
-    let simulator = Simulator::builder()
-        .seed(5)
-        .scale(Scale::Tiny)
-        .start()
-        .await
-        .unwrap();
+    let simulator = tiny(5).await;
     let folder = tempfile::tempdir().unwrap();
     let road = road_from(&simulator, &folder, &["vendor", "gl_detail"]);
     let report = road.pipeline.run().await.unwrap();
@@ -191,12 +186,7 @@ async fn what_the_company_has_added_arrives() {
 /// What an auditor asks of one record: which state, which batch, which run.
 #[tokio::test]
 async fn one_record_can_be_traced() {
-    let simulator = Simulator::builder()
-        .seed(5)
-        .scale(Scale::Tiny)
-        .start()
-        .await
-        .unwrap();
+    let simulator = tiny(5).await;
     let folder = tempfile::tempdir().unwrap();
     let road = road_from(&simulator, &folder, &["vendor"]);
     let report = road.pipeline.run().await.unwrap();

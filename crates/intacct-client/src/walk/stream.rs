@@ -14,7 +14,9 @@ use super::parallel::{Part, PartsPager, parts};
 use super::spec::WalkSpec;
 use crate::batch::Batching;
 use crate::client::Client;
-use crate::error::{Error, Result};
+#[cfg(feature = "arrow")]
+use crate::error::Error;
+use crate::error::Result;
 use crate::page::{Pager, Pages};
 
 /// A page of a walk: records that no earlier page had.

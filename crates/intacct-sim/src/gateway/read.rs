@@ -6,7 +6,7 @@ use super::call::{More, Read, ReadByQuery};
 use super::format::{Format, Sheet};
 use super::query::{Names, check_period};
 use super::session::Cursor;
-use super::{Context, Outcome, sql};
+use super::{Context, Failure, Outcome, sql};
 use crate::company::Company;
 use crate::object::Object;
 use crate::select::{Case, Lens, Literals, Reading, Search};
@@ -24,33 +24,14 @@ impl Context<'_> {
         let object = company
             .object(&query.object)
             .ok_or_else(|| GatewayError::no_object(&query.object))?;
-        let object = &*object;
-        let names = Names {
-            company: &company,
-            object,
-            lens: self.lens(),
-        };
-        let reading = Reading {
-            case: Case::Sensitive,
-            literals: Literals::Codes,
-        };
-        let filter = sql::read(&names, &query.query, reading)?;
-        check_period(&company, object, filter.as_ref())?;
-        let fields = fields(object, &query.fields)?;
-        let search = Search {
-            filter,
-            reading,
-            scope: self.scope(false),
-            order: Vec::new(),
-            shuffle: self.gateway.draw(),
-        };
-        let found = search.run(object);
+        let slots = self.matching(&company, &*object, &query.query)?;
+        let fields = fields(&*object, &query.fields)?;
         let cursor = Cursor {
             object: query.object.clone(),
             view: None,
             format: query.format,
             fields,
-            slots: found.page(0, found.total()),
+            slots,
             at: 0,
             page_size: query.page_size as usize,
         };
@@ -74,9 +55,27 @@ impl Context<'_> {
             let text = format!("View definition {name} not found");
             return Err(GatewayError::new("Read Failed", text).into());
         };
-        let object = &*object;
+        let cursor = Cursor {
+            object: view.object.to_owned(),
+            view: Some(name.to_owned()),
+            format,
+            fields: view.fields.iter().map(|&field| field.to_owned()).collect(),
+            slots: self.matching(&company, &*object, view.query)?,
+            at: 0,
+            page_size: page_size as usize,
+        };
+        self.first_page(xml, &company, cursor)
+    }
+
+    /// The records of an object that a condition of the older reads selects, in no order.
+    fn matching<'a>(
+        &self,
+        company: &'a Company,
+        object: &(dyn Object<'a> + 'a),
+        condition: &str,
+    ) -> Result<Vec<u32>, Failure> {
         let names = Names {
-            company: &company,
+            company,
             object,
             lens: self.lens(),
         };
@@ -84,24 +83,17 @@ impl Context<'_> {
             case: Case::Sensitive,
             literals: Literals::Codes,
         };
+        let filter = sql::read(&names, condition, reading)?;
+        check_period(company, object, filter.as_ref())?;
         let search = Search {
-            filter: sql::read(&names, view.query, reading)?,
+            filter,
             reading,
             scope: self.scope(false),
             order: Vec::new(),
             shuffle: self.gateway.draw(),
         };
         let found = search.run(object);
-        let cursor = Cursor {
-            object: view.object.to_owned(),
-            view: Some(name.to_owned()),
-            format,
-            fields: view.fields.iter().map(|&field| field.to_owned()).collect(),
-            slots: found.page(0, found.total()),
-            at: 0,
-            page_size: page_size as usize,
-        };
-        self.first_page(xml, &company, cursor)
+        Ok(found.page(0, found.total()))
     }
 
     fn first_page(&self, xml: &mut Xml, company: &Company, mut cursor: Cursor) -> Outcome {
