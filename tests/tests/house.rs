@@ -17,6 +17,8 @@ const RULES: &[(&str, &[&str])] = &[
     ("sink-sql", &["sync-core", "sync-http"]),
     // What checks others must not share code with them.
     ("intacct-sim", &[]),
+    // A fixture of tests, depended on by nothing else.
+    ("intacct-sync-postgres-fixture", &[]),
 ];
 
 /// Members that see everything.
