@@ -6,9 +6,16 @@
 //! None of them accepts an empty text, which the gateway uses for null.
 
 use time::format_description::well_known::Rfc3339;
-use time::{Date, Month, OffsetDateTime, PrimitiveDateTime, Time, UtcOffset};
+use time::{Date, OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 use crate::error::Error;
+
+mod moment;
+mod number;
+
+#[cfg(feature = "arrow")]
+pub(crate) use moment::{date_days, timestamp_microseconds};
+pub(crate) use number::{MAX_PRECISION, decimal, integer};
 
 /// Reads `12`, `-7`, `+3` or `12.0` into an integer; the gateway writes integers of some fields with
 /// decimals.
@@ -17,7 +24,7 @@ use crate::error::Error;
 /// [`ErrorKind::Data`](crate::ErrorKind::Data) for `12.5`, for text that is no number and for
 /// numbers beyond 64 bits.
 pub fn parse_integer(text: &str) -> Result<i64, Error> {
-    integer(text).map_err(Error::data)
+    integer(text.as_bytes()).map_err(Error::data)
 }
 
 /// Reads a decimal number into units of `10^-scale`, for scales up to 38: with scale 9, `-.25` is -250 000 000.
@@ -29,7 +36,7 @@ pub fn parse_integer(text: &str) -> Result<i64, Error> {
 /// scale holds (never a rounding), more than 38 digits in all, or anything but a sign, digits and
 /// one point.
 pub fn parse_decimal(text: &str, scale: u8) -> Result<i128, Error> {
-    decimal(text, scale, MAX_PRECISION).map_err(Error::data)
+    decimal(text.as_bytes(), scale, MAX_PRECISION).map_err(Error::data)
 }
 
 /// Writes units of `10^-scale` as a decimal number without zeros at its end: [`parse_decimal`] of it
@@ -49,7 +56,7 @@ pub fn format_decimal(units: i128, scale: u8) -> String {
 /// # Errors
 /// [`ErrorKind::Data`](crate::ErrorKind::Data) for any other text.
 pub fn parse_boolean(text: &str) -> Result<bool, Error> {
-    boolean(text).map_err(Error::data)
+    boolean(text.as_bytes()).map_err(Error::data)
 }
 
 /// Reads `mm/dd/yyyy`.
@@ -57,7 +64,7 @@ pub fn parse_boolean(text: &str) -> Result<bool, Error> {
 /// # Errors
 /// [`ErrorKind::Data`](crate::ErrorKind::Data) for another form or a day that does not exist.
 pub fn parse_date(text: &str) -> Result<Date, Error> {
-    date(text).map_err(Error::data)
+    moment::date(text.as_bytes()).map_err(Error::data)
 }
 
 /// Writes `mm/dd/yyyy`. Meant for the years 0 to 9999; the gateway knows no others.
@@ -77,7 +84,7 @@ pub fn format_date(date: Date) -> String {
 /// # Errors
 /// [`ErrorKind::Data`](crate::ErrorKind::Data) for another form or a moment that does not exist.
 pub fn parse_timestamp(text: &str) -> Result<PrimitiveDateTime, Error> {
-    timestamp(text).map_err(Error::data)
+    moment::timestamp(text.as_bytes()).map_err(Error::data)
 }
 
 /// Writes `mm/dd/yyyy hh:mm:ss`. Fractions of a second are left out: the gateway has none.
@@ -91,7 +98,7 @@ pub fn format_timestamp(timestamp: PrimitiveDateTime) -> String {
 
 /// Microseconds since 1970-01-01T00:00:00Z of a timestamp read in the given zone of the source.
 pub fn to_unix_microseconds(timestamp: PrimitiveDateTime, source: UtcOffset) -> i64 {
-    let days = i64::from(timestamp.date().to_julian_day()) - UNIX_EPOCH_JULIAN_DAY;
+    let days = i64::from(timestamp.date().to_julian_day() - moment::UNIX_EPOCH_JULIAN_DAY);
     let (hour, minute, second, micro) = timestamp.time().as_hms_micro();
     let local =
         days * 86_400 + i64::from(hour) * 3_600 + i64::from(minute) * 60 + i64::from(second);
@@ -113,146 +120,29 @@ pub fn split_multi_pick(text: &str) -> impl Iterator<Item = &str> {
     text.split("#~#").filter(|value| !value.is_empty())
 }
 
-/// The most digits that a 128-bit decimal holds.
-pub(crate) const MAX_PRECISION: u8 = 38;
-const UNIX_EPOCH_JULIAN_DAY: i64 = 2_440_588;
-
 /// Why a text is not of a type. Static, so that refusing a value costs nothing.
 type Parsed<T> = Result<T, &'static str>;
 
-pub(crate) fn integer(text: &str) -> Parsed<i64> {
-    let units = decimal(text, 0, MAX_PRECISION).map_err(|reason| match reason {
-        TOO_PRECISE => "not a whole number",
-        reason => reason,
-    })?;
-    i64::try_from(units).map_err(|_| "larger than a 64-bit integer")
-}
-
-const TOO_PRECISE: &str = "more digits behind the point than the column holds";
-
-pub(crate) fn decimal(text: &str, scale: u8, precision: u8) -> Parsed<i128> {
-    let (negative, digits) = match text.as_bytes() {
-        [b'-', rest @ ..] => (true, rest),
-        [b'+', rest @ ..] => (false, rest),
-        rest => (false, rest),
+pub(crate) fn boolean(text: &[u8]) -> Parsed<bool> {
+    const CASE: u8 = b'a' ^ b'A';
+    let value = match *text {
+        [letter] => match letter | CASE {
+            b't' | b'y' => Some(true),
+            b'f' | b'n' => Some(false),
+            _ => None,
+        },
+        [t, r, u, e] if [t, r, u, e].map(|letter| letter | CASE) == *b"true" => Some(true),
+        [f, a, l, s, e] if [f, a, l, s, e].map(|letter| letter | CASE) == *b"false" => Some(false),
+        _ => None,
     };
-    let (whole, fraction) = match digits.iter().position(|b| *b == b'.') {
-        Some(point) if point + 1 == digits.len() => return Err("not a decimal number"),
-        Some(point) => (&digits[..point], &digits[point + 1..]),
-        None => (digits, &digits[digits.len()..]),
-    };
-    if digits.is_empty() || !whole.iter().chain(fraction).all(u8::is_ascii_digit) {
-        return Err("not a decimal number");
-    }
-    let scale = usize::from(scale);
-    if fraction.iter().skip(scale).any(|digit| *digit != b'0') {
-        return Err(TOO_PRECISE);
-    }
-    let fraction = &fraction[..fraction.len().min(scale)];
-    let missing = (scale - fraction.len()) as u32;
-    let mut digits = whole.iter().chain(fraction);
-    let units = if whole.len() + scale <= MOST_DIGITS_OF_U64 {
-        let units = digits.fold(0_u64, |units, digit| units * 10 + u64::from(digit - b'0'));
-        i128::from(units * 10_u64.pow(missing))
-    } else {
-        digits
-            .try_fold(0_i128, |units, digit| {
-                units.checked_mul(10)?.checked_add(i128::from(digit - b'0'))
-            })
-            .and_then(|units| units.checked_mul(10_i128.checked_pow(missing)?))
-            .ok_or(TOO_LARGE)?
-    };
-    if units
-        >= 10_i128
-            .checked_pow(u32::from(precision))
-            .unwrap_or(i128::MAX)
-    {
-        return Err(TOO_LARGE);
-    }
-    Ok(if negative { -units } else { units })
-}
-
-/// Nearly every amount has no more, and 64-bit arithmetic is many times faster.
-const MOST_DIGITS_OF_U64: usize = 19;
-const TOO_LARGE: &str = "more digits before the point than the column holds";
-
-pub(crate) fn boolean(text: &str) -> Parsed<bool> {
-    const WORDS: [(&str, bool); 6] = [
-        ("true", true),
-        ("false", false),
-        ("t", true),
-        ("f", false),
-        ("y", true),
-        ("n", false),
-    ];
-    WORDS
-        .iter()
-        .find(|(word, _)| text.eq_ignore_ascii_case(word))
-        .map(|(_, value)| *value)
-        .ok_or("not a boolean: true, false, T, F, Y or N")
-}
-
-pub(crate) fn date(text: &str) -> Parsed<Date> {
-    const WRONG: &str = "not a date of the form mm/dd/yyyy";
-    let &[m1, m0, b'/', d1, d0, b'/', y3, y2, y1, y0] = text.as_bytes() else {
-        return Err(WRONG);
-    };
-    let (Some(month), Some(day)) = (number(&[m1, m0]), number(&[d1, d0])) else {
-        return Err(WRONG);
-    };
-    let Some(year) = number(&[y3, y2, y1, y0]) else {
-        return Err(WRONG);
-    };
-    let month = u8::try_from(month)
-        .ok()
-        .and_then(|m| Month::try_from(m).ok());
-    let (Some(month), Ok(day)) = (month, u8::try_from(day)) else {
-        return Err(NO_SUCH_DAY);
-    };
-    Date::from_calendar_date(i32::from(year), month, day).map_err(|_| NO_SUCH_DAY)
-}
-
-const NO_SUCH_DAY: &str = "a day that does not exist";
-
-pub(crate) fn timestamp(text: &str) -> Parsed<PrimitiveDateTime> {
-    const WRONG: &str = "not a timestamp of the form mm/dd/yyyy hh:mm:ss";
-    let Some((day, clock)) = text.split_once(' ') else {
-        return date(text)
-            .map(|day| PrimitiveDateTime::new(day, Time::MIDNIGHT))
-            .map_err(|reason| if reason == NO_SUCH_DAY { reason } else { WRONG });
-    };
-    let day = date(day).map_err(|reason| if reason == NO_SUCH_DAY { reason } else { WRONG })?;
-    let &[h1, h0, b':', m1, m0, b':', s1, s0] = clock.as_bytes() else {
-        return Err(WRONG);
-    };
-    let parts = (number(&[h1, h0]), number(&[m1, m0]), number(&[s1, s0]));
-    let (Some(hour), Some(minute), Some(second)) = parts else {
-        return Err(WRONG);
-    };
-    Time::from_hms(hour as u8, minute as u8, second as u8)
-        .map(|clock| PrimitiveDateTime::new(day, clock))
-        .map_err(|_| "a time of day that does not exist")
-}
-
-/// Up to four digits as a number.
-fn number(digits: &[u8]) -> Option<u16> {
-    digits.iter().try_fold(0, |number, digit| {
-        digit
-            .is_ascii_digit()
-            .then(|| number * 10 + u16::from(digit - b'0'))
-    })
-}
-
-/// Days since 1970-01-01.
-#[cfg(feature = "arrow")]
-pub(crate) fn days_since_epoch(date: Date) -> i32 {
-    date.to_julian_day() - UNIX_EPOCH_JULIAN_DAY as i32
+    value.ok_or("not a boolean: true, false, T, F, Y or N")
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
     use time::macros::{date, datetime, offset};
+    use time::{Month, Time};
 
     use super::*;
 
@@ -370,8 +260,11 @@ mod tests {
         ] {
             assert_eq!(parse_boolean(text).unwrap(), value);
         }
-        assert!(parse_boolean("1").is_err());
-        assert!(parse_boolean("").is_err());
+        for bad in [
+            "", "1", "tru", "True ", "falsE.", "yes", "no", "\u{14}", "4RUE",
+        ] {
+            assert!(parse_boolean(bad).is_err(), "{bad:?}");
+        }
     }
 
     #[test]

@@ -101,7 +101,7 @@ impl Column {
             self.valid.push(true);
             return Ok(());
         }
-        let text = text.trim_ascii();
+        let text = text.as_bytes().trim_ascii();
         if text.is_empty() {
             if self.nullable {
                 self.push_null();
@@ -119,12 +119,9 @@ impl Column {
                 units.push(values::decimal(text, *scale, *precision)?);
             }
             Values::Boolean(bits) => bits.push(values::boolean(text)?),
-            Values::Date(days) => days.push(values::days_since_epoch(values::date(text)?)),
+            Values::Date(days) => days.push(values::date_days(text)?),
             Values::Timestamp(micros) => {
-                micros.push(values::to_unix_microseconds(
-                    values::timestamp(text)?,
-                    source,
-                ));
+                micros.push(values::timestamp_microseconds(text, source)?);
             }
         }
         self.valid.push(true);

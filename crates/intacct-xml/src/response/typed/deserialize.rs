@@ -51,7 +51,7 @@ impl<'b> RecordDeserializer<'b> {
     }
 
     fn integer<'de, V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
-        let number = values::decimal(self.text()?, 0, values::MAX_PRECISION)
+        let number = values::decimal(self.text()?.as_bytes(), 0, values::MAX_PRECISION)
             .map_err(|_| Refusal::new("not a whole number"))?;
         if let Ok(number) = i64::try_from(number) {
             visitor.visit_i64(number)
@@ -103,7 +103,7 @@ impl<'de> Deserializer<'de> for RecordDeserializer<'_> {
     }
 
     fn deserialize_bool<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
-        visitor.visit_bool(values::boolean(self.text()?).map_err(Refusal::new)?)
+        visitor.visit_bool(values::boolean(self.text()?.as_bytes()).map_err(Refusal::new)?)
     }
 
     fn deserialize_f32<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Refusal> {
