@@ -9,6 +9,8 @@ pub mod error;
 pub mod finding;
 pub mod id;
 pub mod plan;
+#[cfg(feature = "postgres-client")]
+pub mod postgres;
 pub mod receipt;
 mod sink;
 mod source;
