@@ -3,17 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
-use reqwest::header::{DATE, HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
+use bytes::Bytes;
+use reqwest::header::{HeaderMap, HeaderName, HeaderValue};
 use reqwest::{Certificate, Method, redirect};
 use secrecy::{ExposeSecret, SecretString};
-use time::OffsetDateTime;
 use url::Url;
 
+use crate::answer::{Answer, Incoming};
 use crate::error::{Error, ErrorKind, Result};
-use crate::http_date::parse_http_date;
 use crate::redact::redact_headers;
-use crate::retry::{Phase, parse_retry_after};
+use crate::retry::Phase;
 
 /// Settings of a [`Client`]. The defaults are safe for requests that carry credentials.
 #[derive(Clone)]
@@ -174,6 +173,17 @@ impl Client {
     /// - `Protocol` when the answer is a redirect.
     /// - `Config` when the request cannot be sent as it is.
     pub async fn execute(&self, request: Request) -> Result<Answer> {
+        self.execute_streaming(request).await?.whole().await
+    }
+
+    /// Sends one request, once, and returns as soon as the head of the answer is there: its body is taken
+    /// [chunk by chunk](Incoming::chunk) while it arrives. Limits and timeouts are those of
+    /// [`execute`](Self::execute).
+    ///
+    /// # Errors
+    ///
+    /// Those of [`execute`](Self::execute), as far as they show before the body.
+    pub async fn execute_streaming(&self, request: Request) -> Result<Incoming> {
         let origin = request.url.origin().ascii_serialization();
         let sent = self
             .http
@@ -183,10 +193,6 @@ impl Client {
             .send()
             .await;
         let response = sent.map_err(|source| sending_failed(source, &origin))?;
-        self.read(response, &origin).await
-    }
-
-    async fn read(&self, mut response: reqwest::Response, origin: &str) -> Result<Answer> {
         let status = response.status();
         if status.is_redirection() {
             let message = "the server answered with a redirect, which is not followed because the request may \
@@ -195,36 +201,7 @@ impl Client {
                 .with_context("server", origin)
                 .with_context("status", status.as_u16().to_string()));
         }
-        let declared = response
-            .content_length()
-            .and_then(|length| usize::try_from(length).ok());
-        if declared.is_some_and(|length| length > self.max_answer_bytes) {
-            return Err(self.too_large(origin));
-        }
-        let mut body = BytesMut::with_capacity(declared.unwrap_or_default());
-        while let Some(chunk) = response
-            .chunk()
-            .await
-            .map_err(|source| reading_failed(source, origin))?
-        {
-            if body.len().saturating_add(chunk.len()) > self.max_answer_bytes {
-                return Err(self.too_large(origin));
-            }
-            body.extend_from_slice(&chunk);
-        }
-        let headers = std::mem::take(response.headers_mut());
-        Ok(Answer {
-            status: status.as_u16(),
-            headers,
-            body: body.freeze(),
-        })
-    }
-
-    fn too_large(&self, origin: &str) -> Error {
-        let message = "the answer is larger than allowed; ask for less, or raise max_answer_bytes";
-        Error::new(ErrorKind::Limit, Phase::Answered, message)
-            .with_context("server", origin)
-            .with_context("max_answer_bytes", self.max_answer_bytes.to_string())
+        Incoming::new(response, origin, self.max_answer_bytes)
     }
 }
 
@@ -267,23 +244,6 @@ fn sending_failed(source: reqwest::Error, origin: &str) -> Error {
         )
     };
     Error::new(kind, phase, message)
-        .with_context("server", origin)
-        .with_source(source.without_url())
-}
-
-fn reading_failed(source: reqwest::Error, origin: &str) -> Error {
-    let (kind, message) = if source.is_timeout() {
-        (
-            ErrorKind::Timeout,
-            "the answer was not whole within the timeout",
-        )
-    } else {
-        (
-            ErrorKind::Unavailable,
-            "the connection broke in the middle of the answer",
-        )
-    };
-    Error::new(kind, Phase::MaybeReceived, message)
         .with_context("server", origin)
         .with_source(source.without_url())
 }
@@ -358,44 +318,6 @@ impl fmt::Debug for Request {
         f.debug_struct("Request")
             .field("method", &self.method)
             .field("server", &self.url.origin().ascii_serialization())
-            .field("headers", &redact_headers(&self.headers))
-            .field("body_bytes", &self.body.len())
-            .finish()
-    }
-}
-
-/// A whole answer. Its `Debug` shows no body and no sensitive header.
-#[derive(Clone)]
-#[non_exhaustive]
-pub struct Answer {
-    /// The HTTP status.
-    pub status: u16,
-    /// The headers.
-    pub headers: HeaderMap,
-    /// The body, decompressed.
-    pub body: Bytes,
-}
-
-impl Answer {
-    /// When the server says it answered (header `Date`).
-    #[must_use]
-    pub fn date(&self) -> Option<OffsetDateTime> {
-        parse_http_date(self.headers.get(DATE)?.to_str().ok()?)
-    }
-
-    /// How long the server asks to be left alone (header `Retry-After`), measured against the answer's own date, or
-    /// `now` where it has none.
-    #[must_use]
-    pub fn retry_after(&self, now: OffsetDateTime) -> Option<Duration> {
-        let value = self.headers.get(RETRY_AFTER)?.to_str().ok()?;
-        parse_retry_after(value, self.date().unwrap_or(now))
-    }
-}
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Answer")
-            .field("status", &self.status)
             .field("headers", &redact_headers(&self.headers))
             .field("body_bytes", &self.body.len())
             .finish()

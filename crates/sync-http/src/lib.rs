@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod answer;
 pub mod budget;
 pub mod client;
 pub mod clock;
@@ -10,8 +11,9 @@ pub mod redact;
 pub mod retry;
 pub mod token;
 
+pub use answer::{Answer, Incoming};
 pub use budget::{BudgetOptions, RetryBudget};
-pub use client::{Answer, Client, ClientOptions, ProxyMode, Request};
+pub use client::{Client, ClientOptions, ProxyMode, Request};
 pub use clock::{Clock, ManualClock, Moment, Sleeper, SystemClock, Timing};
 pub use error::{Error, ErrorKind, Result};
 pub use limit::{LimitOptions, Limiter, Permit, Window};

@@ -170,6 +170,50 @@ async fn a_truncated_body_is_never_an_answer() {
 }
 
 #[tokio::test]
+async fn a_body_can_be_used_before_it_is_whole() {
+    let (go_on, mut used) = tokio::sync::mpsc::channel::<()>(1);
+    let server = raw_once(move |mut stream| async move {
+        read_request(&mut stream).await;
+        let begin = "HTTP/1.1 200 OK\r\nretry-after: 7\r\ncontent-length: 10\r\n\r\nfirst";
+        stream.write_all(begin.as_bytes()).await.unwrap();
+        // Only a client that shows what has come gets the rest.
+        used.recv().await.unwrap();
+        stream.write_all(b", end").await.unwrap();
+    })
+    .await;
+    let mut incoming = client().execute_streaming(post(&server)).await.unwrap();
+    let now = time::OffsetDateTime::UNIX_EPOCH;
+    assert_eq!(incoming.status(), 200);
+    assert_eq!(incoming.retry_after(now), Some(Duration::from_secs(7)));
+    let first = incoming.chunk().await.unwrap().unwrap();
+    assert_eq!(
+        (first.as_ref(), incoming.received_bytes()),
+        (&b"first"[..], 5)
+    );
+    assert!(!format!("{incoming:?}").contains("first"));
+    go_on.send(()).await.unwrap();
+    let answer = incoming.whole_behind(first.into()).await.unwrap();
+    assert_eq!(answer.body.as_ref(), b"first, end");
+}
+
+#[tokio::test]
+async fn a_body_that_breaks_never_seems_to_end() {
+    let server = raw(|mut stream| async move {
+        read_request(&mut stream).await;
+        let begin = "HTTP/1.1 200 OK\r\ncontent-length: 10\r\n\r\nfirst";
+        stream.write_all(begin.as_bytes()).await.unwrap();
+    })
+    .await;
+    let mut incoming = client().execute_streaming(post(&server)).await.unwrap();
+    assert_eq!(incoming.chunk().await.unwrap().unwrap().as_ref(), b"first");
+    for _ in 0..2 {
+        let error = incoming.chunk().await.unwrap_err();
+        let told = (error.kind(), error.phase());
+        assert_eq!(told, (ErrorKind::Unavailable, Phase::MaybeReceived));
+    }
+}
+
+#[tokio::test]
 async fn silence_and_trickling_run_into_the_timeouts() {
     let silent = raw(|mut stream| async move {
         read_request(&mut stream).await;
@@ -254,6 +298,21 @@ where
         while let Ok((stream, _)) = listener.accept().await {
             tokio::spawn(handle(stream));
         }
+    });
+    address
+}
+
+/// The same for one connection.
+async fn raw_once<H, F>(handle: H) -> String
+where
+    H: FnOnce(TcpStream) -> F + Send + 'static,
+    F: Future<Output = ()> + Send + 'static,
+{
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = format!("http://{}/", listener.local_addr().unwrap());
+    tokio::spawn(async move {
+        let (stream, _) = listener.accept().await.unwrap();
+        handle(stream).await;
     });
     address
 }
