@@ -1,26 +1,48 @@
-//! Candidates measured side by side.
-//!
-//! Criterion measures one candidate for seconds, then the next; on a shared machine the seconds
-//! differ, and ratios of its figures with them. So each group is measured a second time in rounds:
-//! every candidate for some milliseconds, again and again, and a ratio is the median of the rounds'.
+//! Candidates that are measured side by side, and what is wanted of them.
 
-use std::fmt::Write;
 use std::time::Duration;
 
-use criterion::measurement::Measurement;
-use criterion::{Criterion, Throughput};
+use crate::clock::Clock;
+use crate::goal::Goal;
+use crate::parsing::Result;
 
-/// Things that do the same, to be compared.
+/// Things that do the same, to be compared, with the goals that some of them have.
+///
+/// ```
+/// # use intacct_sync_benches::comparison::{Comparison, Meter, Work};
+/// # use intacct_sync_benches::goal::Goal;
+/// # use intacct_sync_benches::parsing::Result;
+/// # fn run(meter: &mut dyn Meter) -> Result<()> {
+/// let texts = ["a & b", "c"];
+/// let mut comparison = Comparison::new(Work {
+///     group: "copying/two_texts".to_owned(),
+///     element: "text",
+///     elements: 2,
+///     bytes: 6,
+/// });
+/// comparison.add("plain_append", || drop(texts.concat()));
+/// comparison.add("by_character", || drop(texts.iter().flat_map(|t| t.chars()).collect::<String>()));
+/// comparison.goal(Goal::times_the_time("C1", "by_character", "plain_append", 50.0).stretch(10.0));
+/// meter.compare(comparison)?;
+/// // What is no ratio of two times is measured by the suite.
+/// meter.figure("copying/memory", Goal::at_most("C2", "buffers for each text", 1.0), 1.0);
+/// # Ok(())
+/// # }
+/// ```
+///
+/// A group belongs to a suite, a function in [`suites`](crate::suites).
 pub struct Comparison<'c> {
-    work: Work,
-    rounds: usize,
-    candidates: Vec<Candidate<'c>>,
+    pub(crate) work: Work,
+    pub(crate) clock: Clock,
+    pub(crate) candidates: Vec<Candidate<'c>>,
+    pub(crate) yardsticks: Vec<&'static str>,
+    pub(crate) goals: Vec<Goal>,
 }
 
 /// What each candidate does in one go.
 #[derive(Clone, Debug)]
 pub struct Work {
-    /// The group's name in benchmark ids, such as `escape/memo`.
+    /// The group's name in benchmark ids: the suite's, a slash and its own, such as `escape/memo`.
     pub group: String,
     /// What is counted, such as `record`.
     pub element: &'static str,
@@ -30,146 +52,133 @@ pub struct Work {
     pub bytes: u64,
 }
 
-struct Candidate<'c> {
-    name: &'static str,
-    run: Box<dyn FnMut() + 'c>,
-    /// How often it is run in a round.
-    repeats: u32,
-    /// Nanoseconds of one run, by round.
-    times: Vec<f64>,
+pub(crate) struct Candidate<'c> {
+    pub(crate) name: &'static str,
+    pub(crate) run: Run<'c>,
 }
 
-/// How long a candidate is measured in one round, if one run does not take longer.
-const SLICE: Duration = Duration::from_millis(12);
+pub(crate) enum Run<'c> {
+    /// Timed from outside.
+    Here(Box<dyn FnMut() + 'c>),
+    /// Says itself how long it took.
+    Elsewhere(Box<dyn FnMut() -> Duration + 'c>),
+}
+
+/// What a suite hands its groups to.
+pub trait Meter {
+    /// How much the figures may cost.
+    fn effort(&self) -> Effort;
+
+    /// Measures the candidates.
+    ///
+    /// # Errors
+    /// If a goal names a candidate that is not there.
+    fn compare(&mut self, comparison: Comparison<'_>) -> Result<()>;
+
+    /// Takes a figure that the suite has measured itself.
+    fn figure(&mut self, group: &str, goal: Goal, figure: f64);
+
+    /// Says that something of a group was not measured, and why.
+    fn skip(&mut self, group: &str, why: &str);
+}
+
+/// How much the figures may cost.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Effort {
+    /// Seconds: small inputs, few rounds; the figures say only that everything runs.
+    Quick,
+    /// Minutes: the inputs as described.
+    Full,
+}
 
 impl<'c> Comparison<'c> {
-    /// A comparison in that many rounds.
-    pub fn new(work: Work, rounds: usize) -> Self {
+    /// A comparison by the time that the thread keeps the processor busy.
+    pub fn new(work: Work) -> Self {
         Self {
             work,
-            rounds,
+            clock: Clock::default(),
             candidates: Vec::new(),
+            yardsticks: Vec::new(),
+            goals: Vec::new(),
         }
+    }
+
+    /// Measures wall time, because waiting is the subject.
+    #[must_use]
+    pub fn on_the_wall_clock(mut self) -> Self {
+        self.clock = Clock::Wall;
+        self
     }
 
     /// Adds a candidate.
     pub fn add(&mut self, name: &'static str, run: impl FnMut() + 'c) {
-        self.candidates.push(Candidate {
-            name,
-            run: Box::new(run),
-            repeats: 1,
-            times: Vec::new(),
-        });
+        let run = Run::Here(Box::new(run));
+        self.candidates.push(Candidate { name, run });
     }
 
-    /// Has Criterion measure every candidate, then measures them in rounds and prints the table: a
-    /// column for each of the yardsticks says how many times as fast as it a candidate is.
-    ///
-    /// Only `cargo bench` measures in rounds; a test of the benches does not.
-    pub fn measure<M>(mut self, criterion: &mut Criterion<M>, clock: &M, yardsticks: &[&str])
-    where
-        M: Measurement<Value = Duration> + 'static,
-    {
-        let mut group = criterion.benchmark_group(&self.work.group);
-        group.throughput(Throughput::ElementsAndBytes {
-            elements: self.work.elements,
-            bytes: self.work.bytes,
-        });
-        for candidate in &mut self.candidates {
-            group.bench_function(candidate.name, |bencher| bencher.iter(&mut candidate.run));
-        }
-        group.finish();
-        if is_measured() {
-            self.run_rounds(clock);
-            print(&self.table(yardsticks));
+    /// Adds a candidate that does its work once and says how long it took: what runs in another
+    /// process.
+    pub fn add_timed(&mut self, name: &'static str, run: impl FnMut() -> Duration + 'c) {
+        let run = Run::Elsewhere(Box::new(run));
+        self.candidates.push(Candidate { name, run });
+    }
+
+    /// Has the group's own table show a column of ratios to this candidate. The yardsticks of goals
+    /// have one anyway.
+    pub fn yardstick(&mut self, name: &'static str) {
+        if !self.yardsticks.contains(&name) {
+            self.yardsticks.push(name);
         }
     }
 
-    fn run_rounds<M: Measurement<Value = Duration>>(&mut self, clock: &M) {
-        for candidate in &mut self.candidates {
-            // The first run also warms it up.
-            candidate.time(clock);
-            let once = candidate.time(clock).max(1.0);
-            candidate.repeats = (SLICE.as_nanos() as f64 / once).clamp(1.0, 1e6) as u32;
+    /// Adds a goal that one of the candidates is to reach.
+    pub fn goal(&mut self, goal: Goal) {
+        use crate::goal::Measure::{TimesAsFast, TimesTheTime};
+        if let TimesAsFast(name) | TimesTheTime(name) = goal.measure {
+            self.yardstick(name);
         }
-        let count = self.candidates.len().max(1);
-        for round in 0..self.rounds {
-            for place in 0..count {
-                // Nobody always comes after the same neighbour's start.
-                let candidate = &mut self.candidates[(round + place) % count];
-                let time = candidate.time(clock);
-                candidate.times.push(time);
+        self.goals.push(goal);
+    }
+
+    /// What each candidate does in one go.
+    pub fn work(&self) -> &Work {
+        &self.work
+    }
+
+    /// What is measured.
+    pub fn clock(&self) -> Clock {
+        self.clock
+    }
+
+    /// Gives each candidate that runs in this thread, by its name.
+    pub fn for_each_candidate(&mut self, mut take: impl FnMut(&'static str, &mut dyn FnMut())) {
+        for candidate in &mut self.candidates {
+            if let Run::Here(run) = &mut candidate.run {
+                take(candidate.name, run);
             }
         }
-    }
-
-    fn table(&self, yardsticks: &[&str]) -> String {
-        let find = |name: &&str| self.candidates.iter().find(|c| c.name == *name);
-        let rods: Vec<_> = yardsticks.iter().filter_map(find).collect();
-        let mut rows: Vec<_> = self.candidates.iter().collect();
-        rows.sort_by(|a, b| median(a.times.iter()).total_cmp(&median(b.times.iter())));
-
-        let mut out = format!("\n{}\n\n", self.work.group);
-        let mut put = |text: std::fmt::Arguments<'_>| {
-            // Writing to a String cannot fail.
-            let _ = out.write_fmt(text);
-        };
-        put(format_args!(
-            "| candidate | MB/s | ns a {} |",
-            self.work.element
-        ));
-        rods.iter()
-            .for_each(|rod| put(format_args!(" / {} |", rod.name)));
-        put(format_args!(
-            "\n|---|---:|---:|{}\n",
-            "---:|".repeat(rods.len())
-        ));
-        for row in rows {
-            let time = median(row.times.iter());
-            put(format_args!(
-                "| {} | {:.0} | {:.1} |",
-                row.name,
-                self.work.bytes as f64 * 1e3 / time,
-                time / self.work.elements.max(1) as f64,
-            ));
-            for rod in &rods {
-                let ratios: Vec<_> = rod
-                    .times
-                    .iter()
-                    .zip(&row.times)
-                    .map(|(a, b)| a / b)
-                    .collect();
-                put(format_args!(" {:.3} |", median(ratios.iter())));
-            }
-            put(format_args!("\n"));
-        }
-        out
     }
 }
 
 impl Candidate<'_> {
-    /// Nanoseconds of one run.
-    fn time<M: Measurement<Value = Duration>>(&mut self, clock: &M) -> f64 {
-        let start = clock.start();
-        (0..self.repeats).for_each(|_| (self.run)());
-        clock.to_f64(&clock.end(start)) / f64::from(self.repeats)
+    /// Nanoseconds of one run, measured over that many.
+    pub(crate) fn time(&mut self, clock: Clock, repeats: u32) -> f64 {
+        let taken = match &mut self.run {
+            Run::Here(run) => {
+                let begin = clock.now();
+                (0..repeats).for_each(|_| run());
+                clock.now().saturating_sub(begin)
+            }
+            Run::Elsewhere(run) => (0..repeats).map(|_| run()).sum(),
+        };
+        // A clock may be coarser than the work; no time at all would have no ratio to another.
+        taken.as_nanos().max(1) as f64 / f64::from(repeats.max(1))
     }
 }
 
-fn median<'v>(values: impl Iterator<Item = &'v f64>) -> f64 {
-    let mut values: Vec<_> = values.copied().collect();
-    values.sort_by(f64::total_cmp);
-    values.get(values.len() / 2).copied().unwrap_or(f64::NAN)
-}
-
-/// Whether the program is to measure: `cargo bench` says so, and Criterion has ways to say otherwise.
-fn is_measured() -> bool {
-    let mut arguments = std::env::args().skip(1);
-    let is_bench = std::env::args().any(|argument| argument == "--bench");
-    is_bench && !arguments.any(|argument| matches!(argument.as_str(), "--test" | "--list"))
-}
-
-#[expect(clippy::print_stdout, reason = "it is what a bench is run for")]
-fn print(table: &str) {
-    print!("{table}");
+impl Work {
+    /// The name of the suite that the group belongs to.
+    pub fn suite(&self) -> &str {
+        self.group.split('/').next().unwrap_or_default()
+    }
 }

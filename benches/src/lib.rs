@@ -1,13 +1,18 @@
 #![doc = include_str!("../README.md")]
 #![deny(missing_docs)]
 
+pub mod clock;
 pub mod comparison;
-pub mod cpu_time;
 pub mod escaping;
+pub mod goal;
+pub mod machine;
 pub mod page;
 pub mod paging;
 pub mod parsing;
 pub mod record;
+pub mod report;
+pub mod rounds;
+pub mod suites;
 pub mod text;
 
 /// The seed of everything that the benches measure.

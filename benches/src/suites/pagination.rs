@@ -2,21 +2,22 @@
 
 use std::time::Duration;
 
-use criterion::Criterion;
-use criterion::measurement::WallTime;
 use intacct_client::Client;
-use intacct_sync_benches::SEED;
-use intacct_sync_benches::comparison::{Comparison, Work};
-use intacct_sync_benches::paging::plain::PlainClient;
-use intacct_sync_benches::paging::{self, Sink};
-use intacct_sync_benches::parsing::Result;
 use tokio::runtime::Runtime;
+
+use crate::SEED;
+use crate::comparison::{Comparison, Meter, Work};
+use crate::paging::plain::PlainClient;
+use crate::paging::{self, Sink};
+use crate::parsing::Result;
 
 const RECORDS: usize = 10_000;
 
-fn main() -> Result<()> {
-    // Waiting is what is measured here, so it is wall time, unlike the other benches.
-    let mut criterion = Criterion::default().sample_size(10).configure_from_args();
+/// Our streams and the usual loops, with a sink that takes no time and one that does.
+///
+/// # Errors
+/// If the simulator cannot be started.
+pub fn run(meter: &mut dyn Meter) -> Result<()> {
     let runtime = Runtime::new()?;
     let simulator = runtime.block_on(paging::simulator(RECORDS, SEED))?;
     let client = paging::client(&simulator)?;
@@ -37,13 +38,12 @@ fn main() -> Result<()> {
             delay,
             ..Sink::default()
         };
-        compare(work, &runtime, &sink, &client, &plain).measure(
-            &mut criterion,
-            &WallTime,
-            &["loop_query", "loop_read_by_query", "loop_query_maps"],
-        );
+        let mut comparison = compare(work, &runtime, &sink, &client, &plain);
+        for yardstick in ["loop_query", "loop_read_by_query", "loop_query_maps"] {
+            comparison.yardstick(yardstick);
+        }
+        meter.compare(comparison)?;
     }
-    criterion.final_summary();
     Ok(())
 }
 
@@ -54,7 +54,8 @@ fn compare<'c>(
     client: &'c Client,
     plain: &'c PlainClient,
 ) -> Comparison<'c> {
-    let mut comparison = Comparison::new(work, 15);
+    // Waiting is what is measured here.
+    let mut comparison = Comparison::new(work).on_the_wall_clock();
     macro_rules! add {
         ($name:literal, $read:path, $client:expr) => {
             comparison.add($name, || {

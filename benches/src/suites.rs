@@ -1,0 +1,33 @@
+//! What is measured: groups of candidates that do the same, by subject.
+
+use crate::comparison::Meter;
+use crate::parsing::Result;
+
+pub mod escape;
+pub mod pagination;
+pub mod parse;
+
+/// Groups about one subject.
+#[derive(Clone, Copy, Debug)]
+pub struct Suite {
+    /// The first part of its groups' names.
+    pub name: &'static str,
+    /// Hands its groups to the meter, one after the other.
+    pub run: fn(&mut dyn Meter) -> Result<()>,
+}
+
+/// All suites.
+pub const SUITES: &[Suite] = &[
+    Suite {
+        name: "escape",
+        run: escape::run,
+    },
+    Suite {
+        name: "parse",
+        run: parse::run,
+    },
+    Suite {
+        name: "pagination",
+        run: pagination::run,
+    },
+];
