@@ -7,6 +7,7 @@ pub mod metadata;
 pub mod name;
 pub mod request;
 pub mod response;
+mod rewrite;
 pub mod sanitise;
 mod secret;
 #[cfg(test)]

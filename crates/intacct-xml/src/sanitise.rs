@@ -7,6 +7,8 @@
 
 use std::borrow::Cow;
 
+use crate::rewrite::{Sanitised, Scratch, find};
+
 /// Whether XML 1.0 allows this character in a document.
 pub const fn is_allowed(character: char) -> bool {
     !matches!(
@@ -25,67 +27,30 @@ pub const fn is_allowed(character: char) -> bool {
 /// assert_eq!(sanitise("Smith\u{0} & Sons\u{FFFE}"), "Smith & Sons");
 /// assert_eq!(sanitise("tab\tand\r\nlines stay"), "tab\tand\r\nlines stay");
 /// ```
+#[inline]
 pub fn sanitise(text: &str) -> Cow<'_, str> {
     sanitise_counted(text).0
 }
 
 /// Like [`sanitise`], and how many characters were dropped.
+#[inline]
 pub fn sanitise_counted(text: &str) -> (Cow<'_, str>, u64) {
     let Some(first) = first_forbidden(text) else {
         return (Cow::Borrowed(text), 0);
     };
-    let bytes = text.as_bytes();
-    let mut clean = String::with_capacity(text.len());
-    let (mut run, mut at, mut dropped) = (0, first, 0);
-    while at < bytes.len() {
-        let width = forbidden_width(bytes, at);
-        if width == 0 {
-            at += 1;
-            continue;
-        }
-        clean.push_str(&text[run..at]);
-        at += width;
-        run = at;
-        dropped += 1;
-    }
-    clean.push_str(&text[run..]);
-    (Cow::Owned(clean), dropped)
+    let (clean, rest) = text.split_at(first);
+    let mut scratch = Scratch::with_capacity(text.len());
+    scratch.push(clean.as_bytes());
+    let dropped = scratch.push_as::<Sanitised>(rest);
+    (Cow::Owned(scratch.into_string()), dropped)
 }
 
 /// The byte position of the first character that XML 1.0 forbids.
-pub fn first_forbidden(text: &str) -> Option<usize> {
-    const BLOCK: usize = 1024;
-    let bytes = text.as_bytes();
-    // Whole pages come by here and hold nothing forbidden: a block is first looked at without a
-    // branch in it, which the compiler makes wide.
-    bytes
-        .chunks(BLOCK)
-        .enumerate()
-        .filter(|(_, block)| may_hold_forbidden(block))
-        .find_map(|(number, block)| {
-            let start = number * BLOCK;
-            (start..start + block.len()).find(|&at| forbidden_width(bytes, at) > 0)
-        })
-}
-
-/// Whether a block has a control character that is not white space, or a byte that U+FFFE begins with.
-fn may_hold_forbidden(block: &[u8]) -> bool {
-    block.iter().fold(false, |found, &byte| {
-        let white = (byte == b'\t') | (byte == b'\n') | (byte == b'\r');
-        found | ((byte < 0x20) & !white) | (byte == 0xEF)
-    })
-}
-
-/// How many bytes the forbidden character at this place takes, 0 if what begins there is allowed.
+///
+/// It is looked for in place, 64 bytes at a time: a page without one costs little more than reading it.
 #[inline]
-pub(crate) fn forbidden_width(bytes: &[u8], at: usize) -> usize {
-    match bytes[at] {
-        b'\t' | b'\n' | b'\r' => 0,
-        0..=0x1F => 1,
-        // U+FFFE and U+FFFF are EF BF BE and EF BF BF.
-        0xEF if matches!(bytes.get(at + 1..at + 3), Some([0xBF, 0xBE | 0xBF])) => 3,
-        _ => 0,
-    }
+pub fn first_forbidden(text: &str) -> Option<usize> {
+    find::<Sanitised>(text)
 }
 
 #[cfg(test)]

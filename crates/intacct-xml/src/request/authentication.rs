@@ -113,7 +113,7 @@ impl Authentication {
         writer.open("authentication");
         match self {
             Self::Login(login) => login.write(writer),
-            Self::Session(session) => writer.element("sessionid", session.expose()),
+            Self::Session(session) => writer.secret("sessionid", session.expose()),
         }
         writer.close("authentication");
     }
@@ -140,7 +140,7 @@ impl Login {
         writer.open("login");
         writer.element("userid", &self.user_id);
         writer.element("companyid", &self.company_id);
-        writer.element("password", self.password.expose_secret());
+        writer.secret("password", self.password.expose_secret());
         writer.optional("clientid", self.client_id.as_deref());
         writer.optional("locationid", self.location_id.as_deref());
         writer.close("login");

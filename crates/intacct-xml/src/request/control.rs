@@ -97,7 +97,7 @@ impl Control {
     pub(super) fn write(&self, writer: &mut Writer<'_>) {
         writer.open("control");
         writer.element("senderid", &self.sender_id);
-        writer.element("password", self.sender_password.expose_secret());
+        writer.secret("password", self.sender_password.expose_secret());
         writer.element("controlid", self.control_id.as_str());
         // The gateway's default is true, so false has to be said.
         let unique = match self.uniqueness {

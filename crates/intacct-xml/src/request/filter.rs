@@ -265,15 +265,16 @@ impl Filter {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::escape::XmlBuffer;
 
     fn field(name: &str) -> FieldName {
         FieldName::new(name).unwrap()
     }
 
     fn xml(filter: &Filter) -> String {
-        let mut out = String::new();
+        let mut out = XmlBuffer::new();
         filter.write(&mut Writer::new(&mut out));
-        out
+        out.into_string()
     }
 
     #[test]

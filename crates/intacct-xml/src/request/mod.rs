@@ -47,6 +47,7 @@ pub use self::session::{EntityContext, GetApiSession};
 pub use self::value::Value;
 use self::writer::Writer;
 use crate::error::Error;
+use crate::escape::XmlBuffer;
 use crate::name::{ControlId, ObjectName};
 
 /// One request: what is posted to the gateway.
@@ -187,17 +188,29 @@ impl Request {
 
     /// The document, in UTF-8. It holds passwords or a session id and is wiped on drop.
     pub fn to_xml(&self) -> Zeroizing<String> {
-        let mut content = String::new();
-        let mut writer = Writer::new(&mut content);
+        let head = self.head();
+        let mut document = XmlBuffer::new();
+        // What holds secrets is filled in at the end, when the buffer no longer moves and leaves
+        // copies behind.
+        document.push_blank(head.len());
+        let mut writer = Writer::new(&mut document);
         for function in &self.functions {
             function.write(&mut writer);
         }
+        writer.close("content");
+        writer.close("operation");
+        writer.close("request");
+        document.fill_in_start(head.as_bytes());
+        Zeroizing::new(document.into_string())
+    }
 
-        // Enough for the secrets at its head, so that the buffer never moves and leaves a copy behind.
-        let head = 1024 + self.control.largest_size() + self.authentication.largest_size();
-        let mut document = Zeroizing::new(String::with_capacity(head + content.len()));
-        document.push_str("<?xml version=\"1.0\" encoding=\"UTF-8\"?>");
-        let mut writer = Writer::new(&mut document);
+    /// The document up to its first function.
+    fn head(&self) -> Zeroizing<XmlBuffer> {
+        // Enough for it not to move.
+        let largest = 1024 + self.control.largest_size() + self.authentication.largest_size();
+        let mut head = Zeroizing::new(XmlBuffer::with_capacity(largest));
+        head.push_raw("<?xml version=\"1.0\" encoding=\"UTF-8\"?>");
+        let mut writer = Writer::new(&mut head);
         writer.open("request");
         self.control.write(&mut writer);
         let transaction = match self.transaction {
@@ -207,11 +220,7 @@ impl Request {
         writer.open_with("operation", &[("transaction", transaction)]);
         self.authentication.write(&mut writer);
         writer.open("content");
-        writer.raw(&content);
-        writer.close("content");
-        writer.close("operation");
-        writer.close("request");
-        document
+        head
     }
 }
 
@@ -288,7 +297,7 @@ impl Call {
     ///
     /// For telling whether a request like this one has ever worked. It holds names, and no value.
     pub fn shape(&self) -> String {
-        let mut shape = String::new();
+        let mut shape = XmlBuffer::new();
         let mut writer = Writer::new(&mut shape);
         match self {
             Self::Query(call) => call.shape().write(&mut writer),
@@ -302,7 +311,7 @@ impl Call {
                 );
             }
         }
-        shape
+        shape.into_string()
     }
 
     fn write(&self, writer: &mut Writer<'_>) {

@@ -1,14 +1,14 @@
 //! Elements into a caller's buffer.
 
-use crate::escape::{push_attribute, push_text};
+use crate::escape::XmlBuffer;
 
 /// Writes elements one after another. Names are constants or checked newtypes; texts are escaped here.
 pub(super) struct Writer<'b> {
-    out: &'b mut String,
+    out: &'b mut XmlBuffer,
 }
 
 impl<'b> Writer<'b> {
-    pub(super) fn new(out: &'b mut String) -> Self {
+    pub(super) fn new(out: &'b mut XmlBuffer) -> Self {
         Self { out }
     }
 
@@ -17,34 +17,47 @@ impl<'b> Writer<'b> {
     }
 
     pub(super) fn open_with(&mut self, name: &str, attributes: &[(&str, &str)]) {
-        self.out.push('<');
-        self.out.push_str(name);
+        self.out.push_raw("<");
+        self.out.push_raw(name);
         for (name, value) in attributes {
-            self.out.push(' ');
-            self.out.push_str(name);
-            self.out.push_str("=\"");
-            push_attribute(self.out, value);
-            self.out.push('"');
+            self.out.push_raw(" ");
+            self.out.push_raw(name);
+            self.out.push_raw("=\"");
+            self.out.push_attribute(value);
+            self.out.push_raw("\"");
         }
-        self.out.push('>');
+        self.out.push_raw(">");
     }
 
     pub(super) fn close(&mut self, name: &str) {
-        self.out.push_str("</");
-        self.out.push_str(name);
-        self.out.push('>');
+        self.out.push_raw("</");
+        self.out.push_raw(name);
+        self.out.push_raw(">");
     }
 
     pub(super) fn empty(&mut self, name: &str) {
-        self.out.push('<');
-        self.out.push_str(name);
-        self.out.push_str("/>");
+        self.out.push_raw("<");
+        self.out.push_raw(name);
+        self.out.push_raw("/>");
     }
 
     /// An element with text.
     pub(super) fn element(&mut self, name: &str, text: &str) {
         self.open(name);
-        push_text(self.out, text);
+        self.out.push_text(text);
+        self.close(name);
+    }
+
+    /// An element with a text of which no copy may be left behind outside the buffer.
+    pub(super) fn secret(&mut self, name: &str, text: &str) {
+        self.open(name);
+        // Text with something to escape is copied to the stack on its way; so only a character is.
+        let mut rest = text;
+        while let Some(first) = rest.chars().next() {
+            let (character, behind) = rest.split_at(first.len_utf8());
+            self.out.push_text(character);
+            rest = behind;
+        }
         self.close(name);
     }
 
@@ -53,10 +66,5 @@ impl<'b> Writer<'b> {
         if let Some(text) = text {
             self.element(name, text);
         }
-    }
-
-    /// What another writer has made.
-    pub(super) fn raw(&mut self, xml: &str) {
-        self.out.push_str(xml);
     }
 }

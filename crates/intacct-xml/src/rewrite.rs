@@ -1,0 +1,421 @@
+//! One pass that copies text and changes a few characters of it on the way.
+//!
+//! Nearly all text needs no change, so the pass is a copy first: 64 bytes are stored in the output
+//! as they stand, and in the same registers looked at for bytes of interest ([`block`]). Only if
+//! there is one are their places made into a bit mask; the output is then taken back to the first of
+//! them, what it is written as ([`Form`]) is stored there, and the copy goes on behind it.
+//!
+//! All stores have a fixed size and may run past what is meant: the output is initialised some way
+//! beyond its end, and what lies there is overwritten by what comes next. That is what makes a
+//! field of 20 bytes cost four moves and one test, without `unsafe`.
+//!
+//! Bytes of a character beyond ASCII are never changed one by one: the only ones of interest are
+//! the three of U+FFFE and U+FFFF, which go together. So whole text in gives whole text out.
+
+mod block;
+mod form;
+#[cfg(test)]
+pub(crate) mod tests;
+
+use zeroize::Zeroize;
+
+use self::block::{Look, Vector, load};
+pub(crate) use self::form::{Attribute, Form, Sanitised, Text};
+
+/// Bytes with room for more: initialised beyond their end, so that blocks can be stored there.
+#[derive(Clone, Default)]
+pub(crate) struct Scratch {
+    bytes: Vec<u8>,
+    end: usize,
+}
+
+/// What is stored and looked at together.
+const BLOCK: usize = 64;
+/// What has to follow a block in the source: a run of bytes is copied in steps of a vector.
+const MARGIN: usize = Vector::LANES;
+const SOURCE: usize = BLOCK + MARGIN;
+/// What a block may become: all of it references, and a step too far.
+const WINDOW: usize = BLOCK * form::LONGEST + MARGIN;
+
+impl Scratch {
+    /// Room for that many bytes before the first growth.
+    pub(crate) fn with_capacity(capacity: usize) -> Self {
+        Self {
+            bytes: vec![0; capacity + WINDOW],
+            end: 0,
+        }
+    }
+
+    #[inline]
+    pub(crate) fn as_bytes(&self) -> &[u8] {
+        self.bytes.get(..self.end).unwrap_or_default()
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.end = 0;
+    }
+
+    /// The text, checked once more to be UTF-8.
+    pub(crate) fn into_string(mut self) -> String {
+        self.bytes.truncate(self.end);
+        // Whole texts have gone in, so nothing but whole text can have come out.
+        String::from_utf8(self.bytes)
+            .unwrap_or_else(|error| String::from_utf8_lossy(error.as_bytes()).into_owned())
+    }
+
+    /// Leaves that many bytes to be filled in later.
+    pub(crate) fn push_blank(&mut self, length: usize) {
+        let end = self.end + length;
+        if self.bytes.len() < end {
+            grow(&mut self.bytes, end);
+        }
+        self.end = end;
+    }
+
+    /// Fills in the first bytes.
+    pub(crate) fn fill_in_start(&mut self, bytes: &[u8]) {
+        if let Some(start) = self.bytes.get_mut(..bytes.len()) {
+            start.copy_from_slice(bytes);
+        }
+    }
+
+    /// Overwrites all of the memory.
+    pub(crate) fn wipe(&mut self) {
+        self.bytes.zeroize();
+        self.end = 0;
+    }
+
+    /// Appends bytes as they stand.
+    #[inline]
+    pub(crate) fn push(&mut self, bytes: &[u8]) {
+        if bytes.len() <= SOURCE {
+            let window = window(&mut self.bytes, self.end);
+            copy_short::<form::Unchanged>(bytes, window);
+            self.end += bytes.len();
+        } else {
+            self.push_long(bytes);
+        }
+    }
+
+    /// Appends text in a form; how many characters have changed, if the form counts them.
+    #[inline]
+    pub(crate) fn push_as<F: Form>(&mut self, text: &str) -> u64 {
+        let bytes = text.as_bytes();
+        if bytes.len() > SOURCE {
+            self.push_blocks::<F>(bytes)
+        } else {
+            self.push_short::<F>(bytes)
+        }
+    }
+
+    #[inline(always)]
+    fn push_short<F: Form>(&mut self, bytes: &[u8]) -> u64 {
+        let window = window(&mut self.bytes, self.end);
+        if copy_short::<F>(bytes, window) {
+            self.end += bytes.len();
+            return 0;
+        }
+        self.push_padded::<F>(bytes)
+    }
+
+    fn push_long(&mut self, bytes: &[u8]) {
+        let end = self.end + bytes.len();
+        if self.bytes.len() < end {
+            grow(&mut self.bytes, end);
+        }
+        if let Some(room) = self.bytes.get_mut(self.end..end) {
+            room.copy_from_slice(bytes);
+            self.end = end;
+        }
+    }
+
+    #[inline(never)]
+    fn push_blocks<F: Form>(&mut self, bytes: &[u8]) -> u64 {
+        let enough = self.end + bytes.len() + WINDOW;
+        if self.bytes.len() < enough {
+            grow(&mut self.bytes, enough);
+        }
+        let (mut at, mut end, mut changes) = (0, self.end, 0);
+        while let Some(source) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
+            let window = window(&mut self.bytes, end);
+            let step = copy_block::<F>(source, window);
+            at += step.read;
+            end += step.written;
+            changes += step.changes;
+        }
+        self.end = end;
+        changes + self.push_short::<F>(bytes.get(at..).unwrap_or_default())
+    }
+
+    /// What is too short to be read in blocks and has something to change.
+    #[cold]
+    #[inline(never)]
+    fn push_padded<F: Form>(&mut self, bytes: &[u8]) -> u64 {
+        let padded = padded(bytes);
+        let (mut at, mut changes) = (0, 0);
+        while let Some(source) = padded.get(at..).and_then(|rest| rest.first_chunk()) {
+            let length = bytes.len().saturating_sub(at);
+            if length == 0 {
+                break;
+            }
+            let window = window(&mut self.bytes, self.end);
+            let step = copy_start::<F>(source, length, window);
+            at += step.read;
+            self.end += step.written;
+            changes += step.changes;
+        }
+        changes
+    }
+}
+
+/// The place that the next block is written to.
+#[inline(always)]
+fn window(bytes: &mut Vec<u8>, end: usize) -> &mut [u8; WINDOW] {
+    if bytes.len().saturating_sub(end) < WINDOW {
+        grow(bytes, end + WINDOW);
+    }
+    match bytes.get_mut(end..).and_then(|room| room.first_chunk_mut()) {
+        Some(window) => window,
+        None => unreachable!("the buffer has just grown"),
+    }
+}
+
+#[cold]
+#[inline(never)]
+fn grow(bytes: &mut Vec<u8>, enough: usize) {
+    bytes.resize(enough.max(2 * bytes.len()), 0);
+}
+
+/// How far a block has been dealt with.
+struct Step {
+    read: usize,
+    written: usize,
+    changes: u64,
+}
+
+impl Step {
+    #[inline(always)]
+    fn unchanged(length: usize) -> Self {
+        Self {
+            read: length,
+            written: length,
+            changes: 0,
+        }
+    }
+}
+
+/// Up to [`SOURCE`] bytes, and zeros behind them: enough for a block at each of their places.
+fn padded(bytes: &[u8]) -> [u8; SOURCE + SOURCE] {
+    let mut padded = [0; SOURCE + SOURCE];
+    if let Some(start) = padded.get_mut(..bytes.len()) {
+        start.copy_from_slice(bytes);
+    }
+    padded
+}
+
+/// Copies up to [`SOURCE`] bytes as they stand; whether that was right, because none had to change.
+#[inline(always)]
+fn copy_short<F: Form>(bytes: &[u8], window: &mut [u8; WINDOW]) -> bool {
+    let length = bytes.len();
+    if length > 48 {
+        let mut look = Look::default();
+        let last = length - 16;
+        for at in [0, 16, 32, last.min(48), last] {
+            look.add::<F>(copy_vector(bytes, window, at));
+        }
+        look.is_clean()
+    } else if length >= 16 {
+        // Two or three: a branch that is often mistaken costs more than the third.
+        let last = length - 16;
+        let mut look = Look::default();
+        for at in [0, last.min(16), last] {
+            look.add::<F>(copy_vector(bytes, window, at));
+        }
+        look.is_clean()
+    } else if length >= 8 {
+        let first = copy_eight(bytes, window, 0);
+        let last = copy_eight(bytes, window, length - 8);
+        let mut look = Look::default();
+        look.add::<F>(Vector::from_halves(first, last));
+        look.is_clean()
+    } else {
+        let mut is_clean = true;
+        for (from, to) in bytes.iter().zip(window.iter_mut()) {
+            *to = *from;
+            is_clean &= !F::may_change(*from);
+        }
+        is_clean
+    }
+}
+
+#[inline(always)]
+fn copy_vector(bytes: &[u8], window: &mut [u8; WINDOW], at: usize) -> Vector {
+    let chunk: [u8; 16] = array(&bytes[at..at + 16]);
+    window[at..at + 16].copy_from_slice(&chunk);
+    Vector::new(chunk)
+}
+
+#[inline(always)]
+fn copy_eight(bytes: &[u8], window: &mut [u8; WINDOW], at: usize) -> [u8; 8] {
+    let chunk: [u8; 8] = array(&bytes[at..at + 8]);
+    window[at..at + 8].copy_from_slice(&chunk);
+    chunk
+}
+
+#[inline(always)]
+fn array<const N: usize>(bytes: &[u8]) -> [u8; N] {
+    bytes.first_chunk().copied().unwrap_or([0; N])
+}
+
+#[inline(always)]
+fn copy_block<F: Form>(source: &[u8; SOURCE], window: &mut [u8; WINDOW]) -> Step {
+    let block = load(source);
+    let mut look = Look::default();
+    for (number, vector) in block.iter().enumerate() {
+        window[number * 16..number * 16 + 16].copy_from_slice(&vector.to_array());
+        look.add::<F>(*vector);
+    }
+    if look.is_clean() {
+        return Step::unchanged(BLOCK);
+    }
+    mend::<F>(source, block::places::<F>(&block, source), BLOCK, window)
+}
+
+/// Like [`copy_block`] for the first bytes of a block.
+fn copy_start<F: Form>(source: &[u8; SOURCE], length: usize, window: &mut [u8; WINDOW]) -> Step {
+    let block = load(source);
+    for (number, vector) in block.iter().enumerate() {
+        window[number * 16..number * 16 + 16].copy_from_slice(&vector.to_array());
+    }
+    let mut places = block::places::<F>(&block, source);
+    if length < BLOCK {
+        places &= (1 << length) - 1;
+    }
+    mend::<F>(source, places, length.min(BLOCK), window)
+}
+
+/// Writes what has to change in a block that has been copied, up to the last such place: what comes
+/// behind it belongs to the next block.
+#[inline(always)]
+fn mend<F: Form>(
+    source: &[u8; SOURCE],
+    mut places: u64,
+    length: usize,
+    window: &mut [u8; WINDOW],
+) -> Step {
+    if places == 0 {
+        return Step::unchanged(length);
+    }
+    let changes = if F::COUNTS {
+        u64::from(places.count_ones())
+    } else {
+        0
+    };
+    let mut place = places.trailing_zeros() as usize;
+    let mut written = place;
+    loop {
+        let byte = source[place];
+        let reference = F::WRITTEN[byte as usize];
+        window[written..written + 8].copy_from_slice(&reference.to_le_bytes());
+        written += form::length(reference);
+        let read = place + form::width(byte);
+        places &= places - 1;
+        if places == 0 {
+            return Step {
+                read,
+                written,
+                changes,
+            };
+        }
+        place = places.trailing_zeros() as usize;
+        let run = place - read;
+        let mut done = 0;
+        loop {
+            let chunk: [u8; 16] = array(&source[read + done..read + done + 16]);
+            window[written + done..written + done + 16].copy_from_slice(&chunk);
+            done += 16;
+            if done >= run {
+                break;
+            }
+        }
+        written += run;
+    }
+}
+
+/// Where the first character that has to change begins.
+#[inline(always)]
+pub(crate) fn find<F: Form>(text: &str) -> Option<usize> {
+    let bytes = text.as_bytes();
+    if bytes.len() > SOURCE {
+        return find_in_blocks::<F>(bytes);
+    }
+    if is_short_clean::<F>(bytes) {
+        return None;
+    }
+    find_in_padded::<F>(bytes)
+}
+
+#[inline(never)]
+fn find_in_blocks<F: Form>(bytes: &[u8]) -> Option<usize> {
+    let mut at = 0;
+    while let Some(source) = bytes
+        .get(at..)
+        .and_then(|rest| rest.first_chunk::<SOURCE>())
+    {
+        let block = load(source);
+        let mut look = Look::default();
+        block.iter().for_each(|vector| look.add::<F>(*vector));
+        if !look.is_clean() {
+            let places = block::places::<F>(&block, source);
+            if places != 0 {
+                return Some(at + places.trailing_zeros() as usize);
+            }
+        }
+        at += BLOCK;
+    }
+    let rest = bytes.get(at..).unwrap_or_default();
+    if is_short_clean::<F>(rest) {
+        return None;
+    }
+    find_in_padded::<F>(rest).map(|found| at + found)
+}
+
+#[cold]
+#[inline(never)]
+fn find_in_padded<F: Form>(bytes: &[u8]) -> Option<usize> {
+    let padded = padded(bytes);
+    for at in [0, BLOCK] {
+        let source = padded.get(at..)?.first_chunk()?;
+        let places = block::places::<F>(&load(source), source);
+        if places != 0 {
+            let place = at + places.trailing_zeros() as usize;
+            return (place < bytes.len()).then_some(place);
+        }
+    }
+    None
+}
+
+/// Whether none of up to [`SOURCE`] bytes has to change.
+#[inline(always)]
+fn is_short_clean<F: Form>(bytes: &[u8]) -> bool {
+    let length = bytes.len();
+    let mut look = Look::default();
+    if length > 48 {
+        let last = length - 16;
+        for at in [0, 16, 32, last.min(48), last] {
+            look.add::<F>(Vector::new(array(&bytes[at..at + 16])));
+        }
+    } else if length >= 16 {
+        let last = length - 16;
+        for at in [0, last.min(16), last] {
+            look.add::<F>(Vector::new(array(&bytes[at..at + 16])));
+        }
+    } else if length >= 8 {
+        let first = array(&bytes[..8]);
+        let last = array(&bytes[length - 8..length]);
+        look.add::<F>(Vector::from_halves(first, last));
+    } else {
+        return !bytes.iter().any(|byte| F::may_change(*byte));
+    }
+    look.is_clean()
+}
