@@ -59,7 +59,7 @@ async fn three_days_of_a_company_tie_out_every_evening() {
         let report = road.pipeline.run().await.unwrap();
         assert!(report.ties_out(), "day {day}: {report:#?}");
         assert_eq!(report.streams.len(), 19);
-        assert!(road.store.verify().await.unwrap().is_intact());
+        assert!(road.store.verify(&[]).await.unwrap().is_intact());
         let batches = lines(&road, "SELECT count(*) FROM sync_batch").await;
         assert_ne!(batches, ["0"]);
     }
@@ -206,7 +206,8 @@ async fn one_record_can_be_traced() {
         stream: "vendor".parse().unwrap(),
     };
     let key = sync_core::RecordKey::new([key]);
-    let trace = road.store.trace(&scope, &key).await.unwrap().unwrap();
+    let audit = road.store.audit(&scope, &key).await.unwrap();
+    let trace = audit.last.unwrap();
     assert_eq!(
         (trace.record.to_string(), trace.batch.to_string()),
         (record.into(), batch.into())

@@ -10,6 +10,7 @@ use time::OffsetDateTime;
 use crate::column::{Column, Value};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{BatchId, Digest, Hasher, RecordId};
+use crate::origin::Origin;
 use crate::stream::{StreamDescriptor, StreamName};
 use crate::window::{Cursor, Window, rfc3339};
 
@@ -41,6 +42,8 @@ pub struct SourceBatch {
     pub cursor: Option<Cursor>,
     /// How many records are still to come, where the source says.
     pub remaining: Option<u64>,
+    /// What the answer is called, for an auditor to find it again, where the source says.
+    pub origin: Option<Origin>,
 }
 
 impl SourceBatch {
@@ -51,6 +54,7 @@ impl SourceBatch {
             rejected: Vec::new(),
             cursor: None,
             remaining: None,
+            origin: None,
         }
     }
 }

@@ -8,6 +8,7 @@ pub mod decimal;
 pub mod error;
 pub mod finding;
 pub mod id;
+pub mod origin;
 pub mod plan;
 #[cfg(feature = "postgres-client")]
 pub mod postgres;
@@ -24,6 +25,7 @@ pub use decimal::Decimal;
 pub use error::{Error, ErrorKind, Phase, Result, Retry};
 pub use finding::{Finding, Severity};
 pub use id::{BatchId, Digest, RecordId, RunId};
+pub use origin::{Origin, OriginSpan};
 pub use plan::{SchemaChange, SchemaPlan};
 pub use receipt::{Durability, FlushReceipt, Landed, Receipt, Rejection};
 pub use sink::Sink;

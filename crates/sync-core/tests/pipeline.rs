@@ -23,7 +23,7 @@ use sync_core::clock::ManualClock;
 use sync_core::column::{Column, Value};
 use sync_core::pipeline::{Parts, Pipeline, PipelineOptions, RunReport, TieOut};
 use sync_core::spool::FolderSpool;
-use sync_core::store::{Scope, SqliteStore, Store as _};
+use sync_core::store::{Outcome, Scope, SqliteStore, Store as _};
 use sync_core::stream::TotalsShape;
 use sync_core::totals::GroupTotals;
 use sync_core::{
@@ -440,6 +440,7 @@ impl World {
     /// as a killed process is: what the operating system was given to write may still be written.
     fn run(&self, polls: usize) -> Option<Result<RunReport>> {
         let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
             .build()
             .unwrap();
         let pipeline = self.pipeline();
@@ -466,12 +467,13 @@ impl World {
         let unsettled =
             |store: SqliteStore| async move { store.unsettled(&scope()).await.unwrap() };
         assert_eq!(self.with_store(unsettled), []);
-        let verify = |store: SqliteStore| async move { store.verify().await.unwrap() };
+        let verify = |store: SqliteStore| async move { store.verify(&[]).await.unwrap() };
         assert!(self.with_store(verify).is_intact());
     }
 
     fn with_store<T, F: Future<Output = T>>(&self, work: impl FnOnce(SqliteStore) -> F) -> T {
         let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_time()
             .build()
             .unwrap();
         runtime.block_on(work(open_store(self.folder.path())))
@@ -660,47 +662,82 @@ fn records_that_cannot_be_read_or_are_refused_are_kept_and_the_rest_goes_on() {
     world.assert_equal();
 }
 
+/// What version 3 of the store's schema added.
+const BACK_TO_VERSION_2: &str = "
+    DROP TABLE leases;
+    DROP TABLE deleted_records;
+    DROP INDEX runs_configured;
+    DROP INDEX dead_letters_of_key;
+    ALTER TABLE runs DROP COLUMN configuration;
+    ALTER TABLE batches DROP COLUMN origins;
+    ALTER TABLE records DROP COLUMN row;
+    ALTER TABLE dead_letters DROP COLUMN key;
+    PRAGMA user_version = 2;";
+
+/// What version 2 added.
+const BACK_TO_VERSION_1: &str = "
+    DROP INDEX records_of_owner;
+    ALTER TABLE records DROP COLUMN owner;
+    ALTER TABLE records DROP COLUMN period;
+    PRAGMA user_version = 1;";
+
 #[test]
-fn a_store_of_the_first_version_is_taken_over() {
-    let world = World::new(4, DeleteDetection::AuditHistory);
-    for key in 0..6 {
-        world.books.set(key, 1);
+fn stores_of_older_versions_are_taken_over() {
+    for steps in [
+        &[BACK_TO_VERSION_2][..],
+        &[BACK_TO_VERSION_2, BACK_TO_VERSION_1],
+    ] {
+        let world = World::new(4, DeleteDetection::AuditHistory);
+        for key in 0..6 {
+            world.books.set(key, 1);
+        }
+        world.warehouse.refuses.lock().unwrap().insert(5);
+        world.books.pass(3600);
+        world.run_whole();
+        let connection = rusqlite::Connection::open(world.folder.path().join("state.db")).unwrap();
+        for step in steps {
+            connection.execute_batch(step).unwrap();
+        }
+        drop(connection);
+        world.warehouse.refuses.lock().unwrap().clear();
+        world.books.set(2, 7);
+        world.books.set(5, 5);
+        world.books.delete(4);
+        world.books.pass(3600);
+        let report = world.run_whole();
+        assert_eq!(
+            (report.streams[0].written, report.streams[0].deleted),
+            (2, 1)
+        );
+        world.assert_equal();
+        let audit = |key: &'static str| {
+            world.with_store(|store| async move {
+                store.audit(&scope(), &RecordKey::new([key])).await.unwrap()
+            })
+        };
+        // Of before, as far as it was kept then, and of since.
+        let (before, refused, deleted) = (audit("1"), audit("5"), audit("4"));
+        assert_eq!(before.last.unwrap().row, None);
+        assert_eq!(refused.rejected[0].reason, "too large");
+        assert_eq!(refused.last.unwrap().run, report.run);
+        assert_eq!(deleted.last.unwrap().outcome, Outcome::Deleted);
     }
-    world.books.pass(3600);
-    world.run_whole();
-    let connection = rusqlite::Connection::open(world.folder.path().join("state.db")).unwrap();
-    connection
-        .execute_batch(
-            "DROP INDEX records_of_owner;
-             ALTER TABLE records DROP COLUMN owner;
-             ALTER TABLE records DROP COLUMN period;
-             PRAGMA user_version = 1;",
-        )
-        .unwrap();
-    drop(connection);
-    world.books.set(2, 7);
-    world.books.delete(4);
-    world.books.pass(3600);
-    let report = world.run_whole();
-    assert_eq!(
-        (report.streams[0].written, report.streams[0].deleted),
-        (1, 1)
-    );
-    world.assert_equal();
 }
 
 #[test]
-fn a_store_is_for_one_process_and_says_so() {
-    let folder = tempfile::tempdir().unwrap();
-    let _first = open_store(folder.path());
-    let error = SqliteStore::open(folder.path().join("state.db")).unwrap_err();
+fn a_store_that_an_older_version_is_using_is_left_alone() {
+    let world = World::new(4, DeleteDetection::KeySet);
+    world.run_whole();
+    let path = world.folder.path().join("state.db");
+    let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch(BACK_TO_VERSION_2).unwrap();
+    let lock = std::fs::File::create(world.folder.path().join("state.db.lock")).unwrap();
+    lock.try_lock().unwrap();
+    let error = SqliteStore::open(&path).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Conflict);
-    assert!(
-        error
-            .to_string()
-            .contains("another process is using this store"),
-        "{error}"
-    );
+    assert!(error.to_string().contains("an older version"), "{error}");
+    drop(lock);
+    SqliteStore::open(&path).unwrap();
 }
 
 #[test]
@@ -743,7 +780,7 @@ fn every_kind_of_damage_to_the_ledger_is_found() {
     let path = world.folder.path().join("state.db");
     let whole = std::fs::read(&path).unwrap();
     for damage in [
-        "UPDATE ledger SET body = replace(body, 'DEMO', 'DEMO2') WHERE sequence = 1",
+        "UPDATE ledger SET body = replace(body, 'DEMO', 'DEMO2') WHERE sequence = 2",
         "UPDATE ledger SET at = '2020-01-01T00:00:00.000000Z' WHERE sequence = 3",
         "DELETE FROM ledger WHERE sequence = 2",
         "DELETE FROM ledger WHERE sequence = 2;
@@ -756,7 +793,7 @@ fn every_kind_of_damage_to_the_ledger_is_found() {
         let connection = rusqlite::Connection::open(&path).unwrap();
         connection.execute_batch(damage).unwrap();
         drop(connection);
-        let verdict = world.with_store(|store| async move { store.verify().await.unwrap() });
+        let verdict = world.with_store(|store| async move { store.verify(&[]).await.unwrap() });
         assert!(!verdict.is_intact(), "{damage}: {verdict}");
         for name in ["state.db-wal", "state.db-shm"] {
             let _ = std::fs::remove_file(world.folder.path().join(name));
@@ -940,6 +977,7 @@ fn a_source_that_fails_leaves_what_was_settled() {
     }
     world.books.pass(3600);
     let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_time()
         .build()
         .unwrap();
     let parts = Parts {

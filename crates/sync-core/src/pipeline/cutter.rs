@@ -9,6 +9,7 @@ use arrow_select::concat::concat_batches;
 use crate::batch::{SourceBatch, UnreadableRecord};
 use crate::column::Column;
 use crate::error::{Error, ErrorKind, Result};
+use crate::origin::{Origin, OriginSpan};
 use crate::window::Cursor;
 
 /// How large a batch should be.
@@ -30,6 +31,8 @@ pub(crate) struct Cut {
     pub(crate) unreadable: Vec<UnreadableRecord>,
     /// The position up to which this piece and those before it are complete.
     pub(crate) cursor: Option<Cursor>,
+    /// Which answers the rows came in.
+    pub(crate) origins: Vec<OriginSpan>,
 }
 
 /// Collects pages and gives pieces of about the wanted size back.
@@ -51,6 +54,7 @@ struct PageEnd {
     rows: usize,
     unreadable: Vec<UnreadableRecord>,
     cursor: Option<Cursor>,
+    origin: Option<Origin>,
 }
 
 impl Cutter {
@@ -73,10 +77,12 @@ impl Cutter {
             concat_batches(&self.schema, [&self.held, &page.rows]).map_err(misfit)?
         };
         let (rows, unreadable, cursor) = (self.held.num_rows(), page.rejected, page.cursor);
+        let origin = page.origin;
         self.pages.push_back(PageEnd {
             rows,
             unreadable,
             cursor,
+            origin,
         });
         Ok(())
     }
@@ -140,6 +146,7 @@ impl Cutter {
         // The rest is copied, so that the piece's buffers are freed with the piece.
         let rest = self.held.slice(end, rest);
         self.held = concat_batches(&self.schema, [&rest]).map_err(misfit)?;
+        let origins = self.origins(end);
         let (mut unreadable, mut cursor) = (Vec::new(), None);
         while self.pages.front().is_some_and(|page| page.rows <= end) {
             if let Some(page) = self.pages.pop_front() {
@@ -154,7 +161,26 @@ impl Cutter {
             rows,
             unreadable,
             cursor,
+            origins,
         })
+    }
+
+    /// Which answers the rows held came in, up to a row; nothing where none of them says.
+    fn origins(&self, end: usize) -> Vec<OriginSpan> {
+        let mut begin = 0;
+        let spans = self.pages.iter().filter_map(|page| {
+            let rows = page.rows.min(end).saturating_sub(begin);
+            begin = page.rows.min(end);
+            let origin = page.origin.clone();
+            let rows = rows as u64;
+            (rows > 0).then_some(OriginSpan { rows, origin })
+        });
+        let spans: Vec<_> = spans.collect();
+        if spans.iter().any(|span| span.origin.is_some()) {
+            spans
+        } else {
+            Vec::new()
+        }
     }
 }
 

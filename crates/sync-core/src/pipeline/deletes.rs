@@ -10,7 +10,7 @@ use time::Date;
 
 use super::Parts;
 use super::event::Event;
-use super::stream_run::StreamRun;
+use super::stream_run::{Piece, StreamRun};
 use crate::batch::{Operation, RecordKey, UnreadableRecord, record_keys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Deletion, ReadRequest};
@@ -108,8 +108,8 @@ impl StreamRun<'_> {
             }
         }
         let store = Arc::clone(&self.parts().store);
-        let mut gone = store.live_keys(&self.scope, &keys).await?;
-        gone.extend(store.keys_of_owners(&self.scope, &owners).await?);
+        let mut gone = store.live_keys(self.scope(), &keys).await?;
+        gone.extend(store.keys_of_owners(self.scope(), &owners).await?);
         gone.sort();
         gone.dedup();
         for keys in gone.chunks(KEYS_A_BATCH) {
@@ -131,7 +131,7 @@ impl StreamRun<'_> {
         let mut after = None;
         loop {
             let mut keys = store
-                .missing_keys(&self.scope, after.as_ref(), KEYS_A_BATCH)
+                .missing_keys(self.scope(), after.as_ref(), KEYS_A_BATCH)
                 .await?;
             let Some(last) = keys.last() else {
                 return Ok(());
@@ -157,7 +157,13 @@ impl StreamRun<'_> {
         let rows = self.key_rows(keys)?;
         let place = self.place(Operation::Delete, window, *next_ordinal);
         *next_ordinal += 1;
-        let ready = self.ready(place, &rows, None, &[]).await?;
+        let piece = Piece {
+            rows: &rows,
+            origins: Vec::new(),
+            cursor: None,
+            unreadable: &[],
+        };
+        let ready = self.ready(place, piece).await?;
         let receipt = self.parts().sink.write(&ready.batch).await?;
         self.settle(&ready, receipt).await
     }
@@ -183,7 +189,7 @@ impl StreamRun<'_> {
         let Parts { source, store, .. } = self.parts();
         let query = TotalsQuery::of(Arc::clone(&self.stream)).modified_before(window.until);
         let totals = source.control_totals(&query).await?;
-        let live = store.live_records(&self.scope).await?;
+        let live = store.live_records(self.scope()).await?;
         Ok(totals.filter(|totals| totals.records() == live))
     }
 
@@ -194,7 +200,7 @@ impl StreamRun<'_> {
             return Ok(None);
         };
         let Parts { source, store, .. } = self.parts();
-        let Some(ours) = store.live_by_period(&self.scope).await? else {
+        let Some(ours) = store.live_by_period(self.scope()).await? else {
             return Ok(None);
         };
         let mut by_day = (*self.stream).clone();
@@ -231,13 +237,13 @@ impl StreamRun<'_> {
             Error::new(ErrorKind::Protocol, what).caused_by(error)
         })?;
         let store = &self.parts().store;
-        store.begin_census(&self.scope, Some(&days)).await?;
+        store.begin_census(&self.claim, Some(&days)).await?;
         let request = ReadRequest::keys_of_periods(Arc::clone(&self.stream), periods);
         self.take_census(request).await
     }
 
     async fn list_keys(&self) -> Result<()> {
-        self.parts().store.begin_census(&self.scope, None).await?;
+        self.parts().store.begin_census(&self.claim, None).await?;
         self.take_census(ReadRequest::keys(Arc::clone(&self.stream)))
             .await
     }
@@ -251,7 +257,7 @@ impl StreamRun<'_> {
             page.rejected.iter().try_for_each(refuse_keyless)?;
             let keys = record_keys(&self.stream, &page.rows)?;
             listed += keys.len() as u64;
-            store.count_keys(&self.scope, &keys).await?;
+            store.count_keys(&self.claim, &keys).await?;
             self.observe(Event::KeysListed {
                 stream: &self.stream.name,
                 keys: listed,

@@ -11,18 +11,19 @@ use std::time::{Duration, Instant};
 use tokio::sync::mpsc;
 use tracing::Instrument as _;
 
-use crate::clock::{Clock, SystemClock};
+use crate::clock::{Clock, Sleeper, SystemClock, TokioSleeper};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::RunId;
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::spool::Spool;
-use crate::store::{Scope, Store};
+use crate::store::{RunStart, Store};
 use crate::stream::{StreamDescriptor, StreamName};
 
 mod cutter;
 mod deletes;
 mod event;
+mod held_lease;
 mod report;
 mod stream_run;
 mod tie_out;
@@ -46,10 +47,14 @@ pub struct PipelineOptions {
     pub batch_rows: usize,
     /// How long a settled batch stays in the spool.
     pub spool_retention: Duration,
+    /// How long a stream stays this run's without a sign of life. It is renewed three times as often; a
+    /// run on another machine that finds its holder dead waits so long.
+    pub lease: Duration,
 }
 
 impl Default for PipelineOptions {
-    /// Two hours of lookback, two minutes of lag, batches of 8,192 rows, a day in the spool.
+    /// Two hours of lookback, two minutes of lag, batches of 8,192 rows, a day in the spool, leases of
+    /// a minute.
     fn default() -> Self {
         Self {
             streams: Vec::new(),
@@ -57,6 +62,7 @@ impl Default for PipelineOptions {
             safety_lag: Duration::from_secs(2 * 60),
             batch_rows: 8_192,
             spool_retention: Duration::from_secs(24 * 60 * 60),
+            lease: Duration::from_secs(60),
         }
     }
 }
@@ -82,6 +88,7 @@ pub struct Pipeline {
     options: PipelineOptions,
     observer: Arc<dyn Observer>,
     clock: Arc<dyn Clock>,
+    sleeper: Arc<dyn Sleeper>,
 }
 
 impl Pipeline {
@@ -94,6 +101,7 @@ impl Pipeline {
             options,
             observer,
             clock,
+            sleeper: Arc::new(TokioSleeper),
         }
     }
 
@@ -111,9 +119,17 @@ impl Pipeline {
         self
     }
 
+    /// Waits between the renewals of leases by another sleeper than the runtime's timer.
+    #[must_use]
+    pub fn with_sleeper(mut self, sleeper: Arc<dyn Sleeper>) -> Self {
+        self.sleeper = sleeper;
+        self
+    }
+
     /// Reads what changed since the last run, and everything where there was none.
     ///
-    /// A stream that fails for a reason of its own does not stop the others: its report says why.
+    /// A stream that fails for a reason of its own does not stop the others: its report says why. So it
+    /// does where another run holds the stream: by its host and process, since when and until when.
     ///
     /// # Errors
     ///
@@ -135,9 +151,14 @@ impl Pipeline {
             ..
         } = &self.parts;
         let streams = self.chosen(source.discover().await?)?;
-        store
-            .begin_run(run, &self.name, sink.name(), source.company())
-            .await?;
+        let start = RunStart {
+            run,
+            pipeline: self.name.clone(),
+            sink: sink.name().to_owned(),
+            company: source.company().to_owned(),
+            settings: self.settings(),
+        };
+        store.begin_run(&start).await?;
         let names: Vec<_> = streams.iter().map(|stream| stream.name.clone()).collect();
         self.observer.observe(Event::RunBegun {
             run,
@@ -226,12 +247,19 @@ impl Pipeline {
         store.forget_payloads(&forgotten).await
     }
 
-    fn scope(&self, stream: &StreamName) -> Scope {
-        Scope {
-            pipeline: self.name.clone(),
-            sink: self.parts.sink.name().to_owned(),
-            stream: stream.clone(),
-        }
+    /// What the run goes by, for the ledger.
+    fn settings(&self) -> String {
+        let options = &self.options;
+        let settings = serde_json::json!({
+            "source": self.parts.source.name(),
+            "streams": options.streams,
+            "lookback_seconds": options.lookback.as_secs(),
+            "safety_lag_seconds": options.safety_lag.as_secs(),
+            "batch_rows": options.batch_rows,
+            "spool_retention_seconds": options.spool_retention.as_secs(),
+            "lease_seconds": options.lease.as_secs(),
+        });
+        settings.to_string()
     }
 
     /// Reads ahead on a task of its own, one page beyond the one in use.

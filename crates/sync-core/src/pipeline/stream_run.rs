@@ -1,17 +1,19 @@
 //! One stream in one run.
 
 use std::collections::HashSet;
+use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
 use arrow_array::{Array as _, BooleanArray, RecordBatch};
 use arrow_select::filter::filter_record_batch;
-use futures_util::future::join;
+use futures_util::future::{Either, join, select};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
 
 use super::cutter::{Cut, CutSize, Cutter};
 use super::event::Event;
+use super::held_lease::HeldLease;
 use super::report::StreamReport;
 use super::{Parts, Pipeline};
 use crate::batch::{
@@ -21,17 +23,20 @@ use crate::column::Column;
 use crate::error::{Error, ErrorKind, Result, Retry};
 use crate::id::RunId;
 use crate::ledger::EntryKind;
+use crate::origin::{OriginSpan, kept};
 use crate::receipt::{Durability, Landed, Receipt};
 use crate::source::ReadRequest;
-use crate::store::{DeadLetter, PreparedBatch, Scope, SettledRecord, Settlement};
+use crate::store::{
+    Claim, DeadLetter, FencingToken, PreparedBatch, Scope, SettledRecord, Settlement,
+};
 use crate::stream::{DeleteDetection, StreamDescriptor};
 use crate::window::{Checkpoint, Cursor, OpenWindow, Window};
 
 pub(super) struct StreamRun<'a> {
     pub(super) pipeline: &'a Pipeline,
-    pub(super) run: RunId,
     pub(super) stream: Arc<StreamDescriptor>,
-    pub(super) scope: Scope,
+    /// By what right the run changes the stream's progress; by none until it has the lease.
+    pub(super) claim: Claim,
     pub(super) report: StreamReport,
     begun: Instant,
     calls_before: u64,
@@ -43,6 +48,15 @@ pub(super) struct StreamRun<'a> {
 pub(super) struct Ready {
     pub(super) batch: Batch,
     prepared: PreparedBatch,
+}
+
+/// What a batch is made of.
+pub(super) struct Piece<'a> {
+    pub(super) rows: &'a RecordBatch,
+    pub(super) origins: Vec<OriginSpan>,
+    pub(super) cursor: Option<Cursor>,
+    /// What could not be read on the way to it.
+    pub(super) unreadable: &'a [DeadLetter],
 }
 
 /// What there is to do for a stream.
@@ -66,9 +80,14 @@ struct Intake {
 
 impl<'a> StreamRun<'a> {
     pub(super) fn new(pipeline: &'a Pipeline, run: RunId, stream: Arc<StreamDescriptor>) -> Self {
+        let scope = Scope {
+            pipeline: pipeline.name.clone(),
+            sink: pipeline.parts.sink.name().to_owned(),
+            stream: stream.name.clone(),
+        };
+        let token = FencingToken(0);
         Self {
-            run,
-            scope: pipeline.scope(&stream.name),
+            claim: Claim { run, scope, token },
             report: StreamReport::new(stream.name.clone(), stream.delete_detection),
             begun: Instant::now(),
             calls_before: pipeline.parts.source.calls(&stream.name),
@@ -80,8 +99,31 @@ impl<'a> StreamRun<'a> {
 
     /// Brings the stream up to date. Whatever was settled stays, also where this fails.
     pub(super) async fn complete(&mut self) -> Result<()> {
-        let outcome = self.bring_up_to_date().await;
-        outcome.map_err(|error| error.with("stream", self.scope.stream.as_str()))
+        let outcome = self.hold_and_bring_up_to_date().await;
+        outcome.map_err(|error| {
+            let names_it = error.context().any(|(name, _)| name == "stream");
+            if names_it {
+                error
+            } else {
+                error.with("stream", self.scope().stream.as_str())
+            }
+        })
+    }
+
+    /// Holds the stream's lease meanwhile, and stops where it is lost.
+    async fn hold_and_bring_up_to_date(&mut self) -> Result<()> {
+        let lease = HeldLease::acquire(self.pipeline, self.run(), &self.stream.name).await?;
+        self.claim = lease.claim(&self.claim.scope.sink);
+        let outcome = {
+            let work = pin!(self.bring_up_to_date());
+            let lost = pin!(lease.keep());
+            match select(work, lost).await {
+                Either::Left((outcome, _)) => outcome,
+                Either::Right((lost, _)) => Err(lost),
+            }
+        };
+        lease.release().await;
+        outcome
     }
 
     async fn bring_up_to_date(&mut self) -> Result<()> {
@@ -106,10 +148,7 @@ impl<'a> StreamRun<'a> {
         let totals = self.find_deletes(window, next_ordinal).await?;
         self.parts().sink.flush(&self.stream.name).await?;
         self.tie_out(window.until, totals).await?;
-        self.parts()
-            .store
-            .complete_window(self.run, &self.scope)
-            .await
+        self.parts().store.complete_window(&self.claim).await
     }
 
     pub(super) fn into_report(mut self, error: Option<&Error>) -> StreamReport {
@@ -129,12 +168,12 @@ impl<'a> StreamRun<'a> {
             return Ok(());
         }
         let body = serde_json::json!({
-            "scope": self.scope,
+            "scope": self.scope(),
             "changes": plan.changes,
             "contract": self.stream.contract(),
         });
         store
-            .note(self.run, EntryKind::SchemaChanged, &body.to_string())
+            .note(&self.claim, EntryKind::SchemaChanged, &body.to_string())
             .await?;
         self.observe(Event::SchemaChanged { plan: &plan });
         Ok(())
@@ -146,7 +185,7 @@ impl<'a> StreamRun<'a> {
         let Parts {
             sink, store, spool, ..
         } = self.parts();
-        for unsettled in store.unsettled(&self.scope).await? {
+        for unsettled in store.unsettled(self.scope()).await? {
             let prepared = unsettled.batch;
             let rows = spool.get(&prepared.spooled).await?;
             let stream = Arc::clone(&self.stream);
@@ -155,7 +194,17 @@ impl<'a> StreamRun<'a> {
             let landed = sink.lookup(&prepared.id).await?;
             let (receipt, resent) = match landed {
                 Landed::Yes(receipt) => (receipt, false),
-                Landed::No | Landed::Unknown => (sink.write(&batch).await?, true),
+                Landed::No | Landed::Unknown => {
+                    let body = serde_json::json!({
+                        "scope": self.scope(),
+                        "batch": prepared.id,
+                        "cut_by": prepared.run,
+                    });
+                    store
+                        .note(&self.claim, EntryKind::BatchResent, &body.to_string())
+                        .await?;
+                    (sink.write(&batch).await?, true)
+                }
             };
             self.settle(
                 &Ready {
@@ -179,7 +228,7 @@ impl<'a> StreamRun<'a> {
     /// The window that an interrupted run left open, or a new one.
     async fn next_window(&self) -> Result<Next> {
         let Parts { source, store, .. } = self.parts();
-        let Checkpoint { watermark, open } = store.checkpoint(&self.scope).await?;
+        let Checkpoint { watermark, open } = store.checkpoint(self.scope()).await?;
         if let Some(open) = open {
             return Ok(Next::Read(open));
         }
@@ -195,7 +244,7 @@ impl<'a> StreamRun<'a> {
             None => None,
         };
         let window = Window { from, until };
-        store.open_window(self.run, &self.scope, window).await?;
+        store.open_window(&self.claim, window).await?;
         Ok(Next::Read(OpenWindow {
             window,
             cursor: None,
@@ -220,7 +269,7 @@ impl<'a> StreamRun<'a> {
             tracing::warn!(stream = %self.stream.name, again, %error, "reading again from the last settled position");
             self.recover().await?;
             self.keyless = None;
-            let checkpoint = self.parts().store.checkpoint(&self.scope).await?;
+            let checkpoint = self.parts().store.checkpoint(self.scope()).await?;
             match checkpoint.open {
                 Some(left) => open = left,
                 None => return Err(error),
@@ -234,7 +283,7 @@ impl<'a> StreamRun<'a> {
         // What was counted before a crash is lost, so a census begins again with its reading.
         let after = if census { None } else { open.cursor };
         if census {
-            self.parts().store.begin_census(&self.scope, None).await?;
+            self.parts().store.begin_census(&self.claim, None).await?;
         }
         let request = ReadRequest::changes(Arc::clone(&self.stream), open.window, after);
         let capabilities = self.parts().sink.capabilities();
@@ -270,22 +319,29 @@ impl<'a> StreamRun<'a> {
                 rows,
                 unreadable,
                 cursor,
+                mut origins,
             } = cut;
             let letters: Vec<_> = unreadable.into_iter().map(DeadLetter::from).collect();
             self.report.rejected += letters.len() as u64;
             let total = rows.num_rows();
-            let rows = self.changed_rows(rows).await?;
+            let rows = self.changed_rows(rows, &mut origins).await?;
             self.report.unchanged += (total - rows.num_rows()) as u64;
             if rows.num_rows() == 0 {
                 let store = &self.parts().store;
                 store
-                    .advance(self.run, &self.scope, cursor.as_ref(), &letters)
+                    .advance(&self.claim, cursor.as_ref(), &letters)
                     .await?;
                 continue;
             }
             let place = self.place(Operation::Upsert, intake.window, intake.next_ordinal);
             intake.next_ordinal += 1;
-            return self.ready(place, &rows, cursor, &letters).await.map(Some);
+            let piece = Piece {
+                rows: &rows,
+                origins,
+                cursor,
+                unreadable: &letters,
+            };
+            return self.ready(place, piece).await.map(Some);
         }
         Ok(None)
     }
@@ -323,17 +379,21 @@ impl<'a> StreamRun<'a> {
             keys.extend(page.rejected.iter().filter_map(|record| record.key.clone()));
             let keyless = page.rejected.iter().find(|record| record.key.is_none());
             self.keyless = self.keyless.take().or(keyless.cloned());
-            self.parts().store.count_keys(&self.scope, &keys).await?;
+            self.parts().store.count_keys(&self.claim, &keys).await?;
         }
         Ok(())
     }
 
     /// The rows that the destination does not have in this state; of several with one key, the last.
-    async fn changed_rows(&self, rows: RecordBatch) -> Result<RecordBatch> {
+    async fn changed_rows(
+        &self,
+        rows: RecordBatch,
+        origins: &mut Vec<OriginSpan>,
+    ) -> Result<RecordBatch> {
         let keys = record_keys(&self.stream, &rows)?;
         let ids = record_ids(self.parts().source.company(), &self.stream, &rows, &keys)?;
         let records: Vec<_> = keys.into_iter().zip(ids).collect();
-        let mut wanted = self.parts().store.changed(&self.scope, &records).await?;
+        let mut wanted = self.parts().store.changed(self.scope(), &records).await?;
         let mut seen = HashSet::with_capacity(records.len());
         for ((key, _), wanted) in records.iter().zip(&mut wanted).rev() {
             *wanted = seen.insert(key) && *wanted;
@@ -341,31 +401,34 @@ impl<'a> StreamRun<'a> {
         if wanted.iter().all(|wanted| *wanted) {
             return Ok(rows);
         }
+        *origins = kept(origins, &wanted);
         filter_record_batch(&rows, &BooleanArray::from(wanted)).map_err(|error| {
             Error::new(ErrorKind::Internal, "unchanged rows cannot be left out").caused_by(error)
         })
     }
 
-    pub(super) async fn ready(
-        &self,
-        place: BatchPlace,
-        rows: &RecordBatch,
-        cursor: Option<Cursor>,
-        unreadable: &[DeadLetter],
-    ) -> Result<Ready> {
+    pub(super) async fn ready(&self, place: BatchPlace, piece: Piece<'_>) -> Result<Ready> {
         let Parts { store, spool, .. } = self.parts();
         let synced_at = self.pipeline.clock.now();
-        let batch = Batch::new(Arc::clone(&self.stream), place.clone(), rows, synced_at)?;
+        let batch = Batch::new(
+            Arc::clone(&self.stream),
+            place.clone(),
+            piece.rows,
+            synced_at,
+        )?;
         let prepared = PreparedBatch {
             id: batch.id(),
-            run: self.run,
-            scope: self.scope.clone(),
+            run: self.run(),
+            scope: self.scope().clone(),
             place,
             rows: batch.len(),
             spooled: spool.put(&batch).await?,
-            cursor,
+            cursor: piece.cursor,
+            origins: piece.origins,
         };
-        let entry = store.prepare(&prepared, unreadable).await?;
+        let entry = store
+            .prepare(&self.claim, &prepared, piece.unreadable)
+            .await?;
         Ok(Ready {
             batch: batch.attested(entry),
             prepared,
@@ -393,7 +456,7 @@ impl<'a> StreamRun<'a> {
             records: settled_records(batch)?,
             dead_letters,
         };
-        store.settle(settlement).await?;
+        store.settle(&self.claim, settlement).await?;
         self.report.rejected += rejected;
         match batch.operation() {
             Operation::Upsert => self.report.written += rows - rejected,
@@ -417,6 +480,14 @@ impl<'a> StreamRun<'a> {
             window,
             ordinal,
         }
+    }
+
+    pub(super) fn run(&self) -> RunId {
+        self.claim.run
+    }
+
+    pub(super) fn scope(&self) -> &Scope {
+        &self.claim.scope
     }
 
     pub(super) fn parts(&self) -> &'a Parts {

@@ -20,10 +20,10 @@ impl StreamRun<'_> {
         known: Option<ControlTotals>,
     ) -> Result<()> {
         let verdict = self.compare(as_of, known).await?;
-        let body = serde_json::json!({ "scope": self.scope, "tie_out": verdict });
+        let body = serde_json::json!({ "scope": self.scope(), "tie_out": verdict });
         self.parts()
             .store
-            .note(self.run, EntryKind::TiedOut, &body.to_string())
+            .note(&self.claim, EntryKind::TiedOut, &body.to_string())
             .await?;
         self.report.tie_out = verdict;
         Ok(())

@@ -2,135 +2,73 @@
 //! changed in one transaction.
 
 use std::collections::BTreeMap;
-use std::fmt::{self, Debug};
+use std::fmt::Debug;
+use std::time::Duration;
 
 use async_trait::async_trait;
-use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::batch::{BatchPlace, RecordKey};
+use crate::batch::RecordKey;
 use crate::error::Result;
 use crate::id::{BatchId, Digest, RecordId, RunId};
 use crate::ledger::{Entry, EntryKind, Head, Verification};
-use crate::receipt::Receipt;
 use crate::spool::Spooled;
-use crate::stream::StreamName;
 use crate::window::{Checkpoint, Cursor, Window};
 
+mod batches;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod lease;
+mod scope;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod stored;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod wording;
+
+pub use batches::{
+    DeadLetter, Outcome, PreparedBatch, RecordAudit, RecordTrace, RejectionTrace, RunStart,
+    SettledRecord, Settlement, UnsettledBatch,
+};
+pub use scope::{Claim, FencingToken, Holder, Lease, LeaseRequest, Scope};
 #[cfg(feature = "sqlite")]
-pub use sqlite::SqliteStore;
-
-/// Whose progress it is: one stream of one pipeline on its way to one sink.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
-pub struct Scope {
-    /// The pipeline's name.
-    pub pipeline: String,
-    /// The sink's name.
-    pub sink: String,
-    /// The stream.
-    pub stream: StreamName,
-}
-
-impl fmt::Display for Scope {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}/{}/{}", self.pipeline, self.sink, self.stream)
-    }
-}
-
-/// A batch whose payload is in the spool and that is about to be sent.
-#[derive(Clone, Debug, PartialEq)]
-pub struct PreparedBatch {
-    /// Its id.
-    pub id: BatchId,
-    /// The run that cut it.
-    pub run: RunId,
-    /// Whose progress it is.
-    pub scope: Scope,
-    /// Where it stands.
-    pub place: BatchPlace,
-    /// How many rows it has.
-    pub rows: usize,
-    /// Where its payload lies.
-    pub spooled: Spooled,
-    /// Once it is settled, everything up to here is; unknown where it ends inside a page.
-    pub cursor: Option<Cursor>,
-}
-
-/// A prepared batch of which the store does not know whether it arrived.
-#[derive(Clone, Debug, PartialEq)]
-pub struct UnsettledBatch {
-    /// The batch.
-    pub batch: PreparedBatch,
-    /// The hash of the ledger's entry that prepared it.
-    pub entry: Digest,
-}
-
-/// The outcome of a batch that the destination has.
-#[derive(Clone, Debug)]
-pub struct Settlement {
-    /// The batch.
-    pub batch: PreparedBatch,
-    /// What the sink said.
-    pub receipt: Receipt,
-    /// The records of its rows, in their order.
-    pub records: Vec<SettledRecord>,
-    /// The refused rows.
-    pub dead_letters: Vec<DeadLetter>,
-}
-
-/// A record as the destination has it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct SettledRecord {
-    /// What identifies it.
-    pub key: RecordKey,
-    /// The id of its state.
-    pub id: RecordId,
-    /// What it belongs to: the text of the stream's `keep_together` column.
-    pub owner: Option<String>,
-    /// The day of the stream's period column as `2026-01-31`, empty where the record says none; none
-    /// where the stream has no such column.
-    pub period: Option<String>,
-}
-
-/// A record that is not in the destination, kept whole.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeadLetter {
-    /// What identifies it, as far as that is known.
-    pub key: Option<RecordKey>,
-    /// The column at fault, where it is known.
-    pub column: Option<String>,
-    /// The value at fault, where it is known.
-    pub text: Option<String>,
-    /// Why it was rejected.
-    pub reason: String,
-    /// Names and values of the whole record.
-    pub fields: Vec<(String, Option<String>)>,
-}
-
-/// What the store knows of one record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct RecordTrace {
-    /// The id of its last delivered state.
-    pub record: RecordId,
-    /// The batch that delivered it.
-    pub batch: BatchId,
-    /// The run that cut this batch.
-    pub run: RunId,
-    /// When the destination had it, RFC 3339 in UTC.
-    pub settled_at: String,
-}
+pub use sqlite::{SqliteStore, SqliteStoreOptions};
 
 /// Keeps everything that must survive a crash.
 ///
 /// Every change appends its entry to the ledger in the same transaction, and is durable when the
-/// call returns.
+/// call returns. A change of a stream's progress shows a [`Claim`]; where its lease was taken over
+/// meanwhile it is refused with [`ErrorKind::Conflict`](crate::ErrorKind::Conflict), whole.
 #[async_trait]
 pub trait Store: Debug + Send + Sync {
+    /// Gives a stream of a pipeline to a run, which then is the only one that may change its progress
+    /// towards whatever sink.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) where another run holds it and its time is not over; the error says which
+    /// host and process, since when and until when.
+    async fn acquire(&self, request: &LeaseRequest) -> Result<Lease>;
+
+    /// Puts off the end of a lease: from now so long.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) where it was taken over.
+    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Lease>;
+
+    /// Gives a stream back. One that was taken over meanwhile is no error.
+    async fn release(&self, lease: &Lease) -> Result<()>;
+
+    /// Notes, in memory alone, that a holder in this process is gone and could not give its stream back,
+    /// so that the next one through this handle need not wait.
+    fn abandon(&self, lease: &Lease);
+
+    /// The leases that were neither given back nor taken over, also those whose time is over.
+    async fn leases(&self) -> Result<Vec<Lease>>;
+
     /// Begins a run.
-    async fn begin_run(&self, run: RunId, pipeline: &str, sink: &str, company: &str) -> Result<()>;
+    async fn begin_run(&self, start: &RunStart) -> Result<()>;
 
     /// Ends a run, with its outcome as JSON.
     async fn end_run(&self, run: RunId, outcome: &str) -> Result<Head>;
@@ -139,29 +77,33 @@ pub trait Store: Debug + Send + Sync {
     async fn checkpoint(&self, scope: &Scope) -> Result<Checkpoint>;
 
     /// Freezes a window, which stays open until it is complete.
-    async fn open_window(&self, run: RunId, scope: &Scope, window: Window) -> Result<()>;
+    async fn open_window(&self, claim: &Claim, window: Window) -> Result<()>;
 
     /// For each record, whether it is new or another than the one delivered last.
     async fn changed(&self, scope: &Scope, records: &[(RecordKey, RecordId)]) -> Result<Vec<bool>>;
 
     /// Notes that a batch is about to be sent, and keeps the records that could not be read on the
     /// way to it. Gives the hash of the ledger's entry.
-    async fn prepare(&self, batch: &PreparedBatch, unreadable: &[DeadLetter]) -> Result<Digest>;
+    async fn prepare(
+        &self,
+        claim: &Claim,
+        batch: &PreparedBatch,
+        unreadable: &[DeadLetter],
+    ) -> Result<Digest>;
 
     /// Notes that the destination has a batch, and moves the cursor.
-    async fn settle(&self, settlement: Settlement) -> Result<()>;
+    async fn settle(&self, claim: &Claim, settlement: Settlement) -> Result<()>;
 
     /// Moves the cursor where nothing had to be sent.
     async fn advance(
         &self,
-        run: RunId,
-        scope: &Scope,
+        claim: &Claim,
         cursor: Option<&Cursor>,
         unreadable: &[DeadLetter],
     ) -> Result<()>;
 
     /// Closes the open window and sets the watermark to its end; never backwards.
-    async fn complete_window(&self, run: RunId, scope: &Scope) -> Result<()>;
+    async fn complete_window(&self, claim: &Claim) -> Result<()>;
 
     /// The batches that were prepared and not settled, oldest first.
     async fn unsettled(&self, scope: &Scope) -> Result<Vec<UnsettledBatch>>;
@@ -186,10 +128,10 @@ pub trait Store: Debug + Send + Sync {
     async fn keys_of_owners(&self, scope: &Scope, owners: &[String]) -> Result<Vec<RecordKey>>;
 
     /// Begins to collect the keys of the source's live records: of all, or of some periods.
-    async fn begin_census(&self, scope: &Scope, periods: Option<&[String]>) -> Result<()>;
+    async fn begin_census(&self, claim: &Claim, periods: Option<&[String]>) -> Result<()>;
 
     /// Adds keys to the census.
-    async fn count_keys(&self, scope: &Scope, keys: &[RecordKey]) -> Result<()>;
+    async fn count_keys(&self, claim: &Claim, keys: &[RecordKey]) -> Result<()>;
 
     /// Delivered records, of the census's periods, whose keys are not in it, in the order of their keys:
     /// the next `limit` behind `after`.
@@ -201,10 +143,10 @@ pub trait Store: Debug + Send + Sync {
     ) -> Result<Vec<RecordKey>>;
 
     /// Appends an entry that changes nothing else.
-    async fn note(&self, run: RunId, kind: EntryKind, body: &str) -> Result<Digest>;
+    async fn note(&self, claim: &Claim, kind: EntryKind, body: &str) -> Result<Digest>;
 
-    /// What is known of one record.
-    async fn trace(&self, scope: &Scope, key: &RecordKey) -> Result<Option<RecordTrace>>;
+    /// What is known of one record, by look-ups in indices however many records there are.
+    async fn audit(&self, scope: &Scope, key: &RecordKey) -> Result<RecordAudit>;
 
     /// The dead letters of a stream, newest first.
     async fn dead_letters(&self, scope: &Scope, limit: usize) -> Result<Vec<DeadLetter>>;
@@ -212,6 +154,7 @@ pub trait Store: Debug + Send + Sync {
     /// Entries of the ledger behind a number.
     async fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>>;
 
-    /// Recomputes the whole chain.
-    async fn verify(&self) -> Result<Verification>;
+    /// Recomputes the whole chain, entry by entry. `known` are hashes that it must hold: those that the
+    /// destination keeps beside its data, so that an end that was cut off is found too.
+    async fn verify(&self, known: &[Digest]) -> Result<Verification>;
 }

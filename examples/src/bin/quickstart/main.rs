@@ -102,7 +102,7 @@ async fn run(options: &Options) -> Result<Outcome> {
     progress.heading("Comparing both sides record for record");
     let comparison = compare::record_for_record(&books, &company, &progress).await?;
     progress.finish();
-    let ledger = books.store.verify().await?;
+    let ledger = books.store.verify(&[]).await?;
     let queries = queries::answers(&books.sink.reader()?)?;
     let memory = peak_memory();
     company.stop().await;

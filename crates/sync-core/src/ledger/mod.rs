@@ -3,13 +3,33 @@
 //! An entry's hash is SHA-256 over the hash before it, its number, its time, its run, its kind and
 //! its body as stored, each behind its length as eight bytes, least significant first, after the
 //! text `intacct-sync/ledger/1` put in likewise. So whoever changes, removes, inserts or reorders
-//! an entry has to change every later hash, and the last one is kept in the destinations too.
-
-use std::fmt;
+//! an entry has to change every later hash, and destinations keep some of them too.
+//!
+//! The number goes in as eight bytes, least significant first; an entry without a run has an empty one;
+//! the hash before the first entry is that of the text alone. In Python:
+//!
+//! ```python
+//! def part(data): return len(data).to_bytes(8, "little") + data
+//! domain = part(b"intacct-sync/ledger/1")
+//! hash = sha256(domain).digest()
+//! for sequence, at, run, kind, body, stored in entries:
+//!     number = part(sequence.to_bytes(8, "little"))
+//!     texts = b"".join(part((text or "").encode()) for text in (at, run, kind, body))
+//!     hash = sha256(domain + part(hash) + number + texts).digest()
+//!     assert hash == stored
+//! ```
 
 use serde::Serialize;
 
 use crate::id::{Digest, Hasher, RunId};
+
+mod verification;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod verifier;
+
+pub use verification::{Damage, Verification};
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+pub(crate) use verifier::{Link, Verifier};
 
 /// What an entry tells of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -18,6 +38,8 @@ use crate::id::{Digest, Hasher, RunId};
 pub enum EntryKind {
     /// A run began.
     RunBegun,
+    /// A run goes by other settings than the one before it, or is the first.
+    Configured,
     /// A run ended, with this outcome.
     RunEnded,
     /// A table was created or changed.
@@ -26,6 +48,8 @@ pub enum EntryKind {
     WindowOpened,
     /// A batch is about to be sent; its payload is in the spool.
     BatchPrepared,
+    /// A batch is sent again, with the same bytes and ids.
+    BatchResent,
     /// The destination has a batch.
     BatchSettled,
     /// Everything up to a cursor is settled, without a batch.
@@ -36,22 +60,44 @@ pub enum EntryKind {
     TiedOut,
     /// A window is complete, and the watermark stands at its end.
     WindowCompleted,
+    /// A stream was taken over from a run that did not give it back.
+    LeaseTakenOver,
 }
 
 impl EntryKind {
+    /// All of them.
+    pub const ALL: [Self; 13] = [
+        Self::RunBegun,
+        Self::Configured,
+        Self::RunEnded,
+        Self::SchemaChanged,
+        Self::WindowOpened,
+        Self::BatchPrepared,
+        Self::BatchResent,
+        Self::BatchSettled,
+        Self::Advanced,
+        Self::RecordsRejected,
+        Self::TiedOut,
+        Self::WindowCompleted,
+        Self::LeaseTakenOver,
+    ];
+
     /// The word that is stored and hashed.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::RunBegun => "run_begun",
+            Self::Configured => "configured",
             Self::RunEnded => "run_ended",
             Self::SchemaChanged => "schema_changed",
             Self::WindowOpened => "window_opened",
             Self::BatchPrepared => "batch_prepared",
+            Self::BatchResent => "batch_resent",
             Self::BatchSettled => "batch_settled",
             Self::Advanced => "advanced",
             Self::RecordsRejected => "records_rejected",
             Self::TiedOut => "tied_out",
             Self::WindowCompleted => "window_completed",
+            Self::LeaseTakenOver => "lease_taken_over",
         }
     }
 }
@@ -77,57 +123,21 @@ impl Head {
     /// The head once an entry is appended.
     #[must_use]
     pub fn followed_by(self, at: &str, run: Option<RunId>, kind: &str, body: &str) -> Self {
-        let sequence = self.sequence + 1;
-        let hash = Hasher::new("intacct-sync/ledger/1")
+        let run = run.map(|run| run.to_string()).unwrap_or_default();
+        self.linked([at, &run, kind, body].map(str::as_bytes))
+    }
+
+    /// The head behind an entry of this time, run, kind and body, as they are stored.
+    pub(crate) fn linked(self, fields: [&[u8]; 4]) -> Self {
+        let sequence = self.sequence.wrapping_add(1);
+        let mut hasher = Hasher::new("intacct-sync/ledger/1")
             .part(self.hash.as_bytes())
-            .part(&sequence.to_le_bytes())
-            .part(at.as_bytes())
-            .part(
-                run.map(|run| run.to_string())
-                    .unwrap_or_default()
-                    .as_bytes(),
-            )
-            .part(kind.as_bytes())
-            .part(body.as_bytes())
-            .digest();
-        Self { sequence, hash }
-    }
-}
-
-/// What recomputing the chain found.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case", tag = "verdict")]
-#[non_exhaustive]
-pub enum Verification {
-    /// Every entry is as it was written.
-    Intact {
-        /// The end of the chain.
-        head: Head,
-    },
-    /// An entry was changed, removed, inserted or moved.
-    Broken {
-        /// The number at which the chain no longer holds.
-        sequence: u64,
-        /// What is wrong there.
-        reason: String,
-    },
-}
-
-impl Verification {
-    /// Whether the chain holds.
-    pub fn is_intact(&self) -> bool {
-        matches!(self, Self::Intact { .. })
-    }
-}
-
-impl fmt::Display for Verification {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Intact { head } => {
-                write!(f, "intact, {} entries, head {}", head.sequence, head.hash)
-            }
-            Self::Broken { sequence, reason } => write!(f, "broken at entry {sequence}: {reason}"),
+            .part(&sequence.to_le_bytes());
+        for field in fields {
+            hasher.push(field);
         }
+        let hash = hasher.digest();
+        Self { sequence, hash }
     }
 }
 

@@ -1,0 +1,139 @@
+//! What an auditor asks: what became of a record, what was refused, and whether the ledger holds.
+
+use rusqlite::types::ValueRef;
+use rusqlite::{Connection, Row, params};
+
+use super::change::scope_number;
+use super::failure::Work;
+use crate::batch::RecordKey;
+use crate::id::Digest;
+use crate::ledger::{Entry, Link, Verification, Verifier};
+use crate::store::stored::{EntryRow, LetterRow, MOST_REJECTIONS, TraceRow, from_json, signed};
+use crate::store::{DeadLetter, Outcome, RecordAudit, RecordTrace, Scope};
+
+/// By the primary keys of both tables.
+const DELIVERED: &str = "SELECT records.record, records.row, batches.batch, batches.run,
+        batches.origins, batches.job, batches.settled_at
+    FROM records JOIN batches ON batches.number = records.batch
+    WHERE records.scope = ? AND records.key = ?";
+
+/// By the primary keys of both tables.
+const DELETED: &str = "SELECT deleted_records.record, deleted_records.row, batches.batch,
+        batches.run, batches.origins, batches.job, batches.settled_at
+    FROM deleted_records JOIN batches ON batches.number = deleted_records.batch
+    WHERE deleted_records.scope = ? AND deleted_records.key = ?";
+
+/// By an index of its own.
+const REJECTED: &str = "SELECT at, run, batch, letter FROM dead_letters
+    WHERE scope = ? AND key = ? ORDER BY number DESC LIMIT ?";
+
+pub(super) fn audit(connection: &Connection, scope: &Scope, key: &RecordKey) -> Work<RecordAudit> {
+    let Some(number) = scope_number(connection, scope)? else {
+        return Ok(RecordAudit::default());
+    };
+    let mut last = trace(connection, DELIVERED, Outcome::Delivered, number, key)?;
+    if last.is_none() {
+        last = trace(connection, DELETED, Outcome::Deleted, number, key)?;
+    }
+    let mut select = connection.prepare_cached(REJECTED)?;
+    let values = params![number, key.as_str(), MOST_REJECTIONS];
+    let rejected = select.query_and_then(values, |row| {
+        let row = LetterRow {
+            at: row.get(0)?,
+            run: row.get(1)?,
+            batch: row.get(2)?,
+            letter: row.get(3)?,
+        };
+        Ok(row.rejection()?)
+    })?;
+    let rejected = rejected.collect::<Work<_>>()?;
+    Ok(RecordAudit { last, rejected })
+}
+
+fn trace(
+    connection: &Connection,
+    select: &str,
+    outcome: Outcome,
+    scope: i64,
+    key: &RecordKey,
+) -> Work<Option<RecordTrace>> {
+    let mut select = connection.prepare_cached(select)?;
+    let mut rows = select.query_and_then(params![scope, key.as_str()], |row| {
+        let row = TraceRow {
+            record: row.get(0)?,
+            row: row.get(1)?,
+            batch: row.get(2)?,
+            run: row.get(3)?,
+            origins: row.get(4)?,
+            job: row.get(5)?,
+            settled_at: row.get(6)?,
+        };
+        Ok(row.trace(outcome)?)
+    })?;
+    rows.next().transpose()
+}
+
+pub(super) fn dead_letters(
+    connection: &Connection,
+    scope: &Scope,
+    limit: usize,
+) -> Work<Vec<DeadLetter>> {
+    let Some(number) = scope_number(connection, scope)? else {
+        return Ok(Vec::new());
+    };
+    let select = "SELECT letter FROM dead_letters WHERE scope = ? ORDER BY number DESC LIMIT ?";
+    let mut select = connection.prepare(select)?;
+    let rows = select.query_and_then(params![number, signed(limit as u64)], |row| {
+        Ok(from_json(&row.get::<_, String>(0)?)?)
+    })?;
+    rows.collect()
+}
+
+pub(super) fn entries(connection: &Connection, after: u64, limit: usize) -> Work<Vec<Entry>> {
+    let select = "SELECT sequence, at, run, kind, body, hash FROM ledger
+                  WHERE sequence > ? ORDER BY sequence LIMIT ?";
+    let mut select = connection.prepare(select)?;
+    let rows = select.query_and_then(params![signed(after), signed(limit as u64)], |row| {
+        let row = EntryRow {
+            sequence: row.get(0)?,
+            at: row.get(1)?,
+            run: row.get(2)?,
+            kind: row.get(3)?,
+            body: row.get(4)?,
+            hash: row.get(5)?,
+        };
+        Ok(row.entry()?)
+    })?;
+    rows.collect()
+}
+
+pub(super) fn verify(connection: &Connection, known: &[Digest]) -> Work<Verification> {
+    let select = "SELECT sequence, at, run, kind, body, hash FROM ledger ORDER BY sequence";
+    let mut select = connection.prepare(select)?;
+    let mut rows = select.query([])?;
+    let mut verifier = Verifier::new(known);
+    while let Some(row) = rows.next()? {
+        if let Some(verdict) = verifier.push(link(row)?) {
+            return Ok(verdict);
+        }
+    }
+    Ok(verifier.finish())
+}
+
+/// The bytes as they lie there: text that is damaged may be none any more.
+fn link(row: &Row<'_>) -> Work<Link> {
+    let bytes = |column| {
+        Ok::<_, rusqlite::Error>(match row.get_ref(column)? {
+            ValueRef::Text(bytes) | ValueRef::Blob(bytes) => Some(bytes.to_vec()),
+            ValueRef::Null | ValueRef::Integer(_) | ValueRef::Real(_) => None,
+        })
+    };
+    Ok(Link {
+        sequence: row.get(0)?,
+        at: bytes(1)?.unwrap_or_default(),
+        run: bytes(2)?,
+        kind: bytes(3)?.unwrap_or_default(),
+        body: bytes(4)?.unwrap_or_default(),
+        hash: bytes(5)?.unwrap_or_default(),
+    })
+}

@@ -1,0 +1,182 @@
+//! Batches, from prepared to settled, and the records that were rejected on the way.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+use time::OffsetDateTime;
+
+use super::change::{Change, scope_number};
+use super::failure::Work;
+use crate::batch::Operation;
+use crate::id::{BatchId, Digest};
+use crate::spool::Spooled;
+use crate::store::stored::{BatchRow, fingerprint, from_json, not_waiting, signed, to_json};
+use crate::store::wording;
+use crate::store::{Claim, DeadLetter, PreparedBatch, Scope, Settlement, UnsettledBatch};
+use crate::window::rfc3339;
+
+impl Change<'_> {
+    pub(super) fn prepare(
+        &self,
+        claim: &Claim,
+        batch: &PreparedBatch,
+        unreadable: &[DeadLetter],
+    ) -> Work<Digest> {
+        let scope = self.scope(&claim.scope)?;
+        self.keep_dead_letters(claim, scope, None, unreadable)?;
+        let head = self.tell(Some(claim.run), &wording::batch_prepared(batch))?;
+        let origins = match batch.origins.as_slice() {
+            [] => None,
+            origins => Some(to_json(&origins)?),
+        };
+        let insert = "INSERT INTO batches
+                      (scope, batch, run, place, rows, cursor, spooled, entry, prepared_at, origins)
+                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+        let row = params![
+            scope,
+            batch.id.to_string(),
+            batch.run.to_string(),
+            to_json(&batch.place)?,
+            signed(batch.rows as u64),
+            batch.cursor.as_ref().map(|cursor| &cursor.0),
+            to_json(&batch.spooled)?,
+            head.hash.as_bytes(),
+            self.now,
+            origins,
+        ];
+        self.execute(insert, row)?;
+        Ok(head.hash)
+    }
+
+    pub(super) fn settle(&self, claim: &Claim, settlement: &Settlement) -> Work<()> {
+        let Settlement { batch, receipt, .. } = settlement;
+        let scope = self.scope(&batch.scope)?;
+        let update = "UPDATE batches SET settled_at = ?1, job = ?2
+                      WHERE scope = ?3 AND batch = ?4 AND settled_at IS NULL RETURNING number";
+        let settled_at = rfc3339(receipt.at);
+        let number: Option<i64> = self
+            .transaction
+            .prepare_cached(update)?
+            .query_row(
+                params![settled_at, receipt.job, scope, batch.id.to_string()],
+                |row| row.get(0),
+            )
+            .optional()?;
+        let Some(number) = number else {
+            return Err(not_waiting(batch).into());
+        };
+        self.settle_records(scope, number, settlement)?;
+        self.keep_dead_letters(claim, scope, Some(batch.id), &settlement.dead_letters)?;
+        let update = "UPDATE scopes SET window_cursor = coalesce(?, window_cursor),
+                      next_ordinal = max(next_ordinal, ?) WHERE scope = ?";
+        let next = signed(batch.place.ordinal.saturating_add(1));
+        let cursor = batch.cursor.as_ref().map(|cursor| &cursor.0);
+        self.execute(update, params![cursor, next, scope])?;
+        let told = wording::batch_settled(claim, settlement);
+        self.tell(Some(claim.run), &told).map(drop)
+    }
+
+    fn settle_records(&self, scope: i64, number: i64, settlement: &Settlement) -> Work<()> {
+        let mut upsert = self.transaction.prepare_cached(
+            "INSERT INTO records (scope, key, record, batch, owner, period, row)
+             VALUES (?, ?, ?, ?, ?, ?, ?)
+             ON CONFLICT DO UPDATE SET record = excluded.record, batch = excluded.batch,
+                 owner = excluded.owner, period = excluded.period, row = excluded.row",
+        )?;
+        let mut delete = self
+            .transaction
+            .prepare_cached("DELETE FROM records WHERE scope = ? AND key = ?")?;
+        let mut bury = self.transaction.prepare_cached(
+            "INSERT OR REPLACE INTO deleted_records (scope, key, record, batch, row)
+             VALUES (?, ?, ?, ?, ?)",
+        )?;
+        for (row, record) in settlement.delivered() {
+            let (key, id, row) = (record.key.as_str(), record.id.as_bytes(), signed(row));
+            match settlement.batch.place.operation {
+                Operation::Upsert => {
+                    let (owner, period) = (&record.owner, &record.period);
+                    upsert.execute(params![scope, key, id, number, owner, period, row])?;
+                }
+                Operation::Delete => {
+                    delete.execute(params![scope, key])?;
+                    bury.execute(params![scope, key, id, number, row])?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) fn keep_dead_letters(
+        &self,
+        claim: &Claim,
+        number: i64,
+        batch: Option<BatchId>,
+        letters: &[DeadLetter],
+    ) -> Work<()> {
+        let mut kept = 0;
+        for letter in letters {
+            let text = to_json(letter)?;
+            kept += self.execute(
+                "INSERT OR IGNORE INTO dead_letters (scope, fingerprint, run, batch, at, letter, key)
+                 VALUES (?, ?, ?, ?, ?, ?, ?)",
+                params![
+                    number,
+                    fingerprint(&text).as_bytes(),
+                    claim.run.to_string(),
+                    batch.map(|batch| batch.to_string()),
+                    self.now,
+                    text,
+                    letter.key.as_ref().map(|key| key.as_str()),
+                ],
+            )?;
+        }
+        if kept == 0 {
+            return Ok(());
+        }
+        let told = wording::records_rejected(&claim.scope, batch, kept as u64);
+        self.tell(Some(claim.run), &told).map(drop)
+    }
+
+    pub(super) fn forget_payloads(&self, batches: &[BatchId]) -> Work<()> {
+        let update = "UPDATE batches SET spooled = NULL WHERE batch = ? AND settled_at IS NOT NULL";
+        for batch in batches {
+            self.execute(update, [batch.to_string()])?;
+        }
+        Ok(())
+    }
+}
+
+pub(super) fn unsettled(connection: &Connection, scope: &Scope) -> Work<Vec<UnsettledBatch>> {
+    let Some(number) = scope_number(connection, scope)? else {
+        return Ok(Vec::new());
+    };
+    let select = "SELECT batch, run, place, rows, cursor, spooled, origins, entry FROM batches
+                  WHERE scope = ? AND settled_at IS NULL ORDER BY number";
+    let mut select = connection.prepare(select)?;
+    let rows = select.query_and_then([number], |row| {
+        let row = BatchRow {
+            batch: row.get(0)?,
+            run: row.get(1)?,
+            place: row.get(2)?,
+            rows: row.get(3)?,
+            cursor: row.get(4)?,
+            spooled: row.get(5)?,
+            origins: row.get(6)?,
+            entry: row.get(7)?,
+        };
+        Ok(row.unsettled(scope)?)
+    })?;
+    rows.collect()
+}
+
+pub(super) fn expired(
+    connection: &Connection,
+    settled_before: OffsetDateTime,
+) -> Work<Vec<(BatchId, Spooled)>> {
+    let select = "SELECT batch, spooled FROM batches
+                  WHERE spooled IS NOT NULL AND settled_at < ? ORDER BY settled_at";
+    let mut select = connection.prepare(select)?;
+    let rows = select.query_and_then([rfc3339(settled_before)], |row| {
+        let (batch, spooled): (String, String) = (row.get(0)?, row.get(1)?);
+        Ok((batch.parse()?, from_json(&spooled)?))
+    })?;
+    rows.collect()
+}

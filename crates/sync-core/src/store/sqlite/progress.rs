@@ -1,0 +1,117 @@
+//! Runs, windows and checkpoints.
+
+use rusqlite::{Connection, OptionalExtension as _, params};
+
+use super::change::{Change, scope_key};
+use super::failure::Work;
+use crate::id::RunId;
+use crate::ledger::{EntryKind, Head};
+use crate::store::stored::{ScopeRow, never_opened};
+use crate::store::wording::{self, configuration_digest};
+use crate::store::{Claim, DeadLetter, RunStart, Scope};
+use crate::window::{Checkpoint, Cursor, Window, rfc3339};
+
+impl Change<'_> {
+    pub(super) fn begin_run(&self, start: &RunStart) -> Work<()> {
+        let select = "SELECT configuration FROM runs WHERE pipeline = ? AND sink = ?
+                      ORDER BY begun_at DESC LIMIT 1";
+        let before: Option<Option<String>> = self
+            .transaction
+            .prepare_cached(select)?
+            .query_row([&start.pipeline, &start.sink], |row| row.get(0))
+            .optional()?;
+        let (before, now) = (
+            before.flatten(),
+            configuration_digest(&start.settings).to_string(),
+        );
+        let insert = "INSERT INTO runs (run, pipeline, sink, company, begun_at, configuration)
+                      VALUES (?, ?, ?, ?, ?, ?)";
+        let run = start.run.to_string();
+        self.execute(
+            insert,
+            params![
+                run,
+                start.pipeline,
+                start.sink,
+                start.company,
+                self.now,
+                now
+            ],
+        )?;
+        if before.as_ref() != Some(&now) {
+            self.tell(
+                Some(start.run),
+                &wording::configured(start, before.as_deref()),
+            )?;
+        }
+        self.tell(Some(start.run), &wording::run_begun(start))
+            .map(drop)
+    }
+
+    pub(super) fn end_run(&self, run: RunId, outcome: &str) -> Work<Head> {
+        let update = "UPDATE runs SET ended_at = ?, outcome = ? WHERE run = ?";
+        self.execute(update, params![self.now, outcome, run.to_string()])?;
+        self.append(Some(run), EntryKind::RunEnded, outcome)
+    }
+
+    pub(super) fn open_window(&self, claim: &Claim, window: Window) -> Work<()> {
+        let number = self.scope(&claim.scope)?;
+        let update = "UPDATE scopes SET window_from = ?, window_until = ?, window_cursor = NULL,
+                      next_ordinal = 0 WHERE scope = ?";
+        let (from, until) = (window.from.map(rfc3339), rfc3339(window.until));
+        self.execute(update, params![from, until, number])?;
+        let told = wording::window_opened(&claim.scope, window);
+        self.tell(Some(claim.run), &told).map(drop)
+    }
+
+    pub(super) fn advance(
+        &self,
+        claim: &Claim,
+        cursor: Option<&Cursor>,
+        unreadable: &[DeadLetter],
+    ) -> Work<()> {
+        let number = self.scope(&claim.scope)?;
+        self.keep_dead_letters(claim, number, None, unreadable)?;
+        let Some(cursor) = cursor else { return Ok(()) };
+        let update = "UPDATE scopes SET window_cursor = ? WHERE scope = ?";
+        self.execute(update, params![cursor.0, number])?;
+        let told = wording::advanced(&claim.scope, cursor);
+        self.tell(Some(claim.run), &told).map(drop)
+    }
+
+    pub(super) fn complete_window(&self, claim: &Claim) -> Work<()> {
+        let number = self.scope(&claim.scope)?;
+        let select = "SELECT max(coalesce(watermark, ''), window_until) FROM scopes
+                      WHERE scope = ? AND window_until IS NOT NULL";
+        let watermark: Option<String> = self
+            .transaction
+            .query_row(select, [number], |row| row.get(0))
+            .optional()?;
+        let Some(watermark) = watermark else {
+            return Err(never_opened(&claim.scope).into());
+        };
+        let update = "UPDATE scopes SET watermark = ?, window_from = NULL, window_until = NULL,
+                      window_cursor = NULL, next_ordinal = 0 WHERE scope = ?";
+        self.execute(update, params![watermark, number])?;
+        let told = wording::window_completed(&claim.scope, &watermark);
+        self.tell(Some(claim.run), &told).map(drop)
+    }
+}
+
+pub(super) fn checkpoint(connection: &Connection, scope: &Scope) -> Work<Checkpoint> {
+    let select = "SELECT watermark, window_from, window_until, window_cursor, next_ordinal
+                  FROM scopes WHERE pipeline = ? AND sink = ? AND stream = ?";
+    let found = connection.query_row(select, scope_key(scope), |row| {
+        Ok(ScopeRow {
+            watermark: row.get(0)?,
+            from: row.get(1)?,
+            until: row.get(2)?,
+            cursor: row.get(3)?,
+            next_ordinal: row.get(4)?,
+        })
+    });
+    match found.optional()? {
+        Some(found) => Ok(found.checkpoint()?),
+        None => Ok(Checkpoint::default()),
+    }
+}

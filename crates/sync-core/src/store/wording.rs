@@ -1,0 +1,102 @@
+//! What the ledger's entries say, the same for every store.
+
+use serde_json::{Value, json};
+
+use super::batches::{PreparedBatch, RunStart, Settlement};
+use super::scope::{Claim, Scope};
+use crate::id::{BatchId, Digest, Hasher};
+use crate::ledger::EntryKind;
+use crate::window::{Cursor, Window, rfc3339};
+
+/// A kind of entry and its body, which is JSON.
+#[derive(Clone, Debug)]
+pub(super) struct Told {
+    pub(super) kind: EntryKind,
+    pub(super) body: String,
+}
+
+impl Told {
+    pub(super) fn new(kind: EntryKind, body: Value) -> Self {
+        let body = body.to_string();
+        Self { kind, body }
+    }
+}
+
+/// The digest of a run's settings, as its `run_begun` names it.
+pub(super) fn configuration_digest(settings: &str) -> Digest {
+    Hasher::new("intacct-sync/configuration/1")
+        .part(settings.as_bytes())
+        .digest()
+}
+
+pub(super) fn configured(start: &RunStart, before: Option<&str>) -> Told {
+    let body = json!({
+        "pipeline": start.pipeline,
+        "sink": start.sink,
+        "before": before,
+        "digest": configuration_digest(&start.settings),
+        "settings": start.settings,
+    });
+    Told::new(EntryKind::Configured, body)
+}
+
+pub(super) fn run_begun(start: &RunStart) -> Told {
+    let body = json!({
+        "pipeline": start.pipeline,
+        "sink": start.sink,
+        "company": start.company,
+        "configuration": configuration_digest(&start.settings),
+    });
+    Told::new(EntryKind::RunBegun, body)
+}
+
+pub(super) fn window_opened(scope: &Scope, window: Window) -> Told {
+    let body = json!({ "scope": scope, "window": window });
+    Told::new(EntryKind::WindowOpened, body)
+}
+
+pub(super) fn batch_prepared(batch: &PreparedBatch) -> Told {
+    let body = json!({
+        "scope": batch.scope,
+        "batch": batch.id,
+        "place": batch.place,
+        "rows": batch.rows,
+        "payload": batch.spooled,
+        "origins": batch.origins,
+    });
+    Told::new(EntryKind::BatchPrepared, body)
+}
+
+/// The batch's id is a hash over its records' ids, so that with the numbers of the refused rows this
+/// is the outcome of each record.
+pub(super) fn batch_settled(claim: &Claim, settlement: &Settlement) -> Told {
+    let Settlement { batch, receipt, .. } = settlement;
+    let refused: Vec<_> = receipt.rejected.iter().map(|it| it.row).collect();
+    let cut_by = (claim.run != batch.run).then_some(batch.run);
+    let body = json!({
+        "scope": batch.scope,
+        "batch": batch.id,
+        "rows": batch.rows,
+        "rejected": refused.len(),
+        "refused": refused,
+        "job": receipt.job,
+        "settled_at": rfc3339(receipt.at),
+        "cut_by": cut_by,
+    });
+    Told::new(EntryKind::BatchSettled, body)
+}
+
+pub(super) fn advanced(scope: &Scope, cursor: &Cursor) -> Told {
+    let body = json!({ "scope": scope, "cursor": cursor });
+    Told::new(EntryKind::Advanced, body)
+}
+
+pub(super) fn window_completed(scope: &Scope, watermark: &str) -> Told {
+    let body = json!({ "scope": scope, "watermark": watermark });
+    Told::new(EntryKind::WindowCompleted, body)
+}
+
+pub(super) fn records_rejected(scope: &Scope, batch: Option<BatchId>, records: u64) -> Told {
+    let body = json!({ "scope": scope, "batch": batch, "records": records });
+    Told::new(EntryKind::RecordsRejected, body)
+}
