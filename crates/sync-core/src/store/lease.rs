@@ -10,9 +10,11 @@ use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::scope::{FencingToken, Lease, LeaseRequest};
+use super::scope::{Claim, FencingToken, Lease, LeaseRequest};
 use super::wording::Told;
+use crate::error::{Error, ErrorKind, Retry};
 use crate::ledger::EntryKind;
+use crate::window::rfc3339;
 
 /// A lease as it is stored.
 #[derive(Clone, Debug)]
@@ -101,4 +103,37 @@ fn taken_over(taker: &Lease, last: &Lease) -> Told {
         "from": last,
     });
     Told::new(EntryKind::LeaseTakenOver, body)
+}
+
+/// What somebody is told who asks for a lease that another has.
+pub(super) fn refusal(lease: &Lease, now: OffsetDateTime) -> Error {
+    let what = "another run holds this stream; wait until it has ended";
+    let left = Duration::try_from(lease.until - now).unwrap_or_default();
+    described(Error::new(ErrorKind::Conflict, what), lease).retrying(Retry::After(left))
+}
+
+/// What somebody is told who shows an older token than that of the lease in force.
+pub(super) fn fenced(in_force: &Lease) -> Error {
+    let what = "this run's lease has ended and another run took the stream over; \
+                its late change was refused, and nothing of it is kept";
+    described(Error::new(ErrorKind::Conflict, what), in_force)
+}
+
+/// What somebody is told who changes a stream without a lease on it.
+pub(super) fn unleased(claim: &Claim) -> Error {
+    let what = "this run holds no lease on the stream, so its change was refused";
+    Error::new(ErrorKind::Conflict, what)
+        .with("pipeline", &claim.scope.pipeline)
+        .with("stream", claim.scope.stream.as_str())
+}
+
+fn described(error: Error, lease: &Lease) -> Error {
+    error
+        .with("pipeline", &lease.pipeline)
+        .with("stream", lease.stream.as_str())
+        .with("host", &lease.holder.host)
+        .with("process", lease.holder.process.to_string())
+        .with("run", lease.run.to_string())
+        .with("since", rfc3339(lease.since))
+        .with("until", rfc3339(lease.until))
 }

@@ -6,10 +6,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::error::{Error, ErrorKind, Retry};
 use crate::id::RunId;
 use crate::stream::StreamName;
-use crate::window::rfc3339;
 
 /// Whose progress it is: one stream of one pipeline on its way to one sink.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -130,38 +128,4 @@ impl Lease {
             token: self.token,
         }
     }
-
-    /// What somebody else is told who asks for it at this time.
-    pub(crate) fn refusal(&self, now: OffsetDateTime) -> Error {
-        let what = "another run holds this stream; wait until it has ended";
-        let left = Duration::try_from(self.until - now).unwrap_or_default();
-        self.described(Error::new(ErrorKind::Conflict, what))
-            .retrying(Retry::After(left))
-    }
-
-    /// What somebody is told who shows an older token than this lease's.
-    pub(crate) fn fence(&self) -> Error {
-        let what = "this run's lease has ended and another run took the stream over; \
-                    its late change was refused, and nothing of it is kept";
-        self.described(Error::new(ErrorKind::Conflict, what))
-    }
-
-    fn described(&self, error: Error) -> Error {
-        error
-            .with("pipeline", &self.pipeline)
-            .with("stream", self.stream.as_str())
-            .with("host", &self.holder.host)
-            .with("process", self.holder.process.to_string())
-            .with("run", self.run.to_string())
-            .with("since", rfc3339(self.since))
-            .with("until", rfc3339(self.until))
-    }
-}
-
-/// What somebody is told who changes a stream without a lease on it.
-pub(crate) fn unleased(claim: &Claim) -> Error {
-    let what = "this run holds no lease on the stream, so its change was refused";
-    Error::new(ErrorKind::Conflict, what)
-        .with("pipeline", &claim.scope.pipeline)
-        .with("stream", claim.scope.stream.as_str())
 }

@@ -8,7 +8,7 @@ use super::failure::Work;
 use super::leases;
 use crate::id::{Digest, RunId};
 use crate::ledger::{EntryKind, Head};
-use crate::store::scope::unleased;
+use crate::store::lease::{fenced, unleased};
 use crate::store::stored::{signed, unsigned};
 use crate::store::wording::Told;
 use crate::store::{Claim, Scope};
@@ -50,7 +50,7 @@ impl<'a> Change<'a> {
             pipeline, stream, ..
         } = &claim.scope;
         match leases::stored(&self.transaction, pipeline, stream)? {
-            Some(stored) if stored.lease.token != claim.token => Err(stored.lease.fence().into()),
+            Some(stored) if stored.lease.token != claim.token => Err(fenced(&stored.lease).into()),
             Some(stored) if stored.held => Ok(()),
             _ => Err(unleased(claim).into()),
         }

@@ -8,7 +8,7 @@ use super::change::Change;
 use super::failure::Work;
 use super::unpoisoned;
 use crate::error::Result;
-use crate::store::lease::{Decision, StoredLease, decide, renewed};
+use crate::store::lease::{Decision, StoredLease, decide, fenced, refusal, renewed};
 use crate::store::stored::{LeaseRow, signed};
 use crate::store::{Holder, Lease, LeaseRequest};
 use crate::stream::StreamName;
@@ -32,7 +32,7 @@ impl Change<'_> {
             }
             Decision::Refused(stored) => {
                 self.keep(&stored)?;
-                Ok(Err(stored.lease.refusal(self.at)))
+                Ok(Err(refusal(&stored.lease, self.at)))
             }
         }
     }
@@ -49,8 +49,8 @@ impl Change<'_> {
                 })?;
                 Ok(lease)
             }
-            Some(stored) => Err(stored.lease.fence().into()),
-            None => Err(lease.fence().into()),
+            Some(stored) => Err(fenced(&stored.lease).into()),
+            None => Err(fenced(lease).into()),
         }
     }
 
