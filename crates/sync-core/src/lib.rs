@@ -34,6 +34,8 @@ pub use stream::{DeleteDetection, DeleteMode, StreamDescriptor, StreamName};
 pub use totals::{ControlTotals, TotalsQuery};
 pub use window::{Checkpoint, Cursor, OpenWindow, Window};
 
+#[cfg(feature = "encode")]
+pub mod encode;
 #[cfg(feature = "pipeline")]
 pub mod ledger;
 #[cfg(feature = "pipeline")]
