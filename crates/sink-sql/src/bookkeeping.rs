@@ -5,7 +5,7 @@ use time::OffsetDateTime;
 
 use crate::column_type::ColumnType;
 use crate::delivery::Delivery;
-use crate::dialect::{Dialect, arguments, identifiers};
+use crate::dialect::{Dialect, identifiers};
 use crate::stored_time;
 use crate::table::Table;
 
@@ -58,7 +58,7 @@ pub(crate) fn create(dialect: &dyn Dialect, name: &str) -> String {
     lines.push(format!("  PRIMARY KEY ({key})"));
     format!(
         "CREATE TABLE IF NOT EXISTS {} (\n{}\n){}",
-        dialect.identifier(name),
+        dialect.table(name),
         lines.join(",\n"),
         dialect.table_suffix()
     )
@@ -70,7 +70,7 @@ pub(crate) fn forget(dialect: &dyn Dialect, table: &str) -> [String; 2] {
     let delete = |from: &str, column: &str| {
         format!(
             "DELETE FROM {} WHERE {} = {}",
-            dialect.identifier(from),
+            dialect.table(from),
             dialect.identifier(column),
             dialect.literal(table)
         )
@@ -99,7 +99,7 @@ pub(crate) fn note_columns(dialect: &dyn Dialect, table: &Table, columns: &[&str
     let names = COLUMN_COLUMNS.map(|(name, _, _)| name);
     format!(
         "INSERT INTO {} ({}) VALUES\n{}\nON CONFLICT ({}) DO UPDATE SET {}",
-        dialect.identifier(COLUMNS),
+        dialect.table(COLUMNS),
         identifiers(dialect, names),
         rows.join(",\n"),
         identifiers(dialect, names[..2].iter().copied()),
@@ -117,7 +117,7 @@ pub(crate) fn noted_columns(dialect: &dyn Dialect) -> String {
     format!(
         "SELECT {} FROM {} WHERE {} = {}",
         identifiers(dialect, ["column_name", "column_type"]),
-        dialect.identifier(COLUMNS),
+        dialect.table(COLUMNS),
         dialect.identifier("table_name"),
         dialect.argument(1)
     )
@@ -128,8 +128,12 @@ pub(crate) fn noted_columns(dialect: &dyn Dialect) -> String {
 pub(crate) fn find_batch(dialect: &dyn Dialect) -> String {
     format!(
         "SELECT {} FROM {} WHERE {} = {}",
-        identifiers(dialect, ["rejected", "written_at"]),
-        dialect.identifier(BATCHES),
+        [
+            dialect.identifier("rejected"),
+            dialect.as_text(&dialect.identifier("written_at"), ColumnType::Timestamp)
+        ]
+        .join(", "),
+        dialect.table(BATCHES),
         dialect.identifier("batch_id"),
         dialect.argument(1)
     )
@@ -139,11 +143,54 @@ pub(crate) fn find_batch(dialect: &dyn Dialect) -> String {
 /// fields.
 pub(crate) fn note_batch(dialect: &dyn Dialect) -> String {
     let names = BATCH_COLUMNS.map(|(name, _, _)| name);
+    let arguments: Vec<_> = (1..)
+        .zip(BATCH_COLUMNS)
+        .map(|(position, (_, column_type, _))| dialect.text_argument(position, column_type))
+        .collect();
     format!(
         "INSERT INTO {} ({}) VALUES ({})",
-        dialect.identifier(BATCHES),
+        dialect.table(BATCHES),
         identifiers(dialect, names),
-        arguments(dialect, names.len())
+        arguments.join(", ")
+    )
+}
+
+/// The statement that tells whether a later batch of the same pipeline is there. Its arguments are
+/// stream, pipeline, company, the end of the window and the ordinal.
+pub(crate) fn later_batch(dialect: &dyn Dialect) -> String {
+    format!(
+        "SELECT 1 FROM {} AS later WHERE {} LIMIT 1",
+        dialect.table(BATCHES),
+        is_later(dialect, "later")
+    )
+}
+
+/// Whether a batch comes after the one that [`later_batch`]'s arguments are of.
+pub(crate) fn is_later(dialect: &dyn Dialect, batch: &str) -> String {
+    let column = |name: &str| format!("{batch}.{}", dialect.identifier(name));
+    format!(
+        "{} = {} AND {} = {} AND {} = {} AND ({}, {}) > ({}, {})",
+        column("stream"),
+        dialect.argument(1),
+        column("pipeline"),
+        dialect.argument(2),
+        column("company"),
+        dialect.argument(3),
+        column("window_until"),
+        column("ordinal"),
+        dialect.text_argument(4, ColumnType::Timestamp),
+        dialect.argument(5),
+    )
+}
+
+/// The statement that makes batches quick to find by their order, where that is not there.
+pub(crate) fn create_order(dialect: &dyn Dialect) -> String {
+    let columns = ["stream", "pipeline", "company", "window_until", "ordinal"];
+    format!(
+        "CREATE INDEX IF NOT EXISTS {} ON {} ({})",
+        dialect.identifier("sync_batch_order"),
+        dialect.table(BATCHES),
+        identifiers(dialect, columns)
     )
 }
 

@@ -14,21 +14,15 @@ pub(crate) enum ColumnType {
     Text,
     Integer,
     Boolean,
-    Decimal,
+    Decimal {
+        /// How many places it has behind the point.
+        scale: u8,
+    },
     Date,
     Timestamp,
 }
 
 impl ColumnType {
-    const ALL: [Self; 6] = [
-        Self::Text,
-        Self::Integer,
-        Self::Boolean,
-        Self::Decimal,
-        Self::Date,
-        Self::Timestamp,
-    ];
-
     /// The type that holds values of an Arrow type.
     pub(crate) fn of(data_type: &DataType) -> Result<Self> {
         Ok(match data_type {
@@ -42,25 +36,25 @@ impl ColumnType {
             DataType::Utf8 => Self::Text,
             DataType::Int64 => Self::Integer,
             DataType::Boolean => Self::Boolean,
-            DataType::Decimal128(..) => Self::Decimal,
+            DataType::Decimal128(_, scale) => Self::Decimal {
+                // What is supported is not negative.
+                scale: scale.unsigned_abs(),
+            },
             DataType::Date32 => Self::Date,
             _ => Self::Timestamp,
         })
     }
 
+    /// The word that the catalogue table keeps.
     pub(crate) fn as_str(self) -> &'static str {
         match self {
             Self::Text => "text",
             Self::Integer => "integer",
             Self::Boolean => "boolean",
-            Self::Decimal => "decimal",
+            Self::Decimal { .. } => "decimal",
             Self::Date => "date",
             Self::Timestamp => "timestamp",
         }
-    }
-
-    pub(crate) fn from_word(word: &str) -> Option<Self> {
-        Self::ALL.into_iter().find(|known| known.as_str() == word)
     }
 }
 

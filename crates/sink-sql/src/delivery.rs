@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use arrow_array::RecordBatch;
-use sync_core::{Batch, BatchId, BatchPlace, Digest, StreamDescriptor};
+use sync_core::{Batch, BatchId, BatchPlace, Digest, Receipt, Result, StreamDescriptor};
 
 /// What is delivered of a batch, cheap to hand to another thread: the keys and record ids, which
 /// the rows hold too, stay behind.
@@ -26,4 +26,30 @@ impl Delivery {
             ledger_entry: batch.ledger_entry(),
         }
     }
+}
+
+/// Tells what became of a batch, and says in an error which it was.
+pub(crate) fn told(batch: &Batch, written: Result<Receipt>) -> Result<Receipt> {
+    let (stream, id) = (batch.stream().name.as_str(), batch.id());
+    match &written {
+        Ok(receipt) => tracing::debug!(
+            %stream,
+            batch = %id,
+            rows = batch.len(),
+            rejected = receipt.rejected.len(),
+            "batch written"
+        ),
+        Err(error) => {
+            tracing::debug!(%stream, batch = %id, kind = %error.kind(), "batch not written");
+        }
+    }
+    written.map_err(|error| {
+        let told = error.context().any(|(name, _)| name == "stream");
+        let error = if told {
+            error
+        } else {
+            error.with("stream", stream)
+        };
+        error.with("batch", id.to_string())
+    })
 }

@@ -7,7 +7,14 @@ use crate::reporting::Alias;
 /// dialect and a way to run statements, and no SQL of its own for tables and rows.
 pub(crate) trait Dialect {
     /// The type of a column.
-    fn type_of(&self, column_type: ColumnType) -> &'static str;
+    fn type_of(&self, column_type: ColumnType) -> String;
+
+    /// The type that a column must be changed to so that it takes all values of another, where the
+    /// one that is `declared` does not.
+    fn widened(&self, declared: &str, column_type: ColumnType) -> Option<String> {
+        let _ = (declared, column_type);
+        None
+    }
 
     /// What follows the closing parenthesis of a table's definition.
     fn table_suffix(&self) -> &'static str;
@@ -17,6 +24,19 @@ pub(crate) trait Dialect {
 
     /// The place of a statement's argument, counted from 1.
     fn argument(&self, position: usize) -> String;
+
+    /// The place of an argument that is given as text, whatever its type.
+    fn text_argument(&self, position: usize, column_type: ColumnType) -> String {
+        let _ = column_type;
+        self.argument(position)
+    }
+
+    /// A column's value as text, as [`sync_core::column::Value::push_to`] writes it; decimals as
+    /// [`sync_core::Decimal`] reads them.
+    fn as_text(&self, column: &str, column_type: ColumnType) -> String {
+        let _ = column_type;
+        column.to_owned()
+    }
 
     /// The exact sum of a column of decimals.
     fn sum(&self, expression: &str) -> String;
@@ -33,9 +53,25 @@ pub(crate) trait Dialect {
     /// Whether the database keeps a table's name for itself.
     fn reserves_table(&self, name: &str) -> bool;
 
+    /// Whether the database keeps a column's name for itself.
+    fn reserves_column(&self, name: &str) -> bool {
+        let _ = name;
+        false
+    }
+
+    /// A name as the database keeps it.
+    fn stored(&self, name: &str) -> String {
+        name.to_owned()
+    }
+
+    /// A table's name, with that of the schema where there are several.
+    fn table(&self, name: &str) -> String {
+        self.identifier(name)
+    }
+
     /// A name, so that it is never taken for a keyword.
     fn identifier(&self, name: &str) -> String {
-        format!("\"{}\"", name.replace('"', "\"\""))
+        format!("\"{}\"", self.stored(name).replace('"', "\"\""))
     }
 
     /// A text as part of a statement.

@@ -1,7 +1,8 @@
 //! What must change so that a table takes a stream's rows.
 
+use arrow_schema::Schema;
 use sync_core::batch::system;
-use sync_core::{Error, ErrorKind, Result, SchemaChange};
+use sync_core::{Error, ErrorKind, Result, SchemaChange, SchemaPlan, StreamDescriptor};
 
 use crate::bookkeeping;
 use crate::column_type::ColumnType;
@@ -11,6 +12,8 @@ use crate::table::{Table, TableColumn, folded};
 /// What a database has under a table's name and beside it.
 #[derive(Debug)]
 pub(crate) struct Existing {
+    /// The schema that the tables are to stand in, where it is not there.
+    pub(crate) missing_schema: Option<String>,
     /// Those of [`bookkeeping::NAMES`] that are there.
     pub(crate) bookkeeping: Vec<&'static str>,
     /// What stands under the stream's name.
@@ -31,6 +34,8 @@ pub(crate) struct ExistingTable {
 #[derive(Debug)]
 pub(crate) struct ExistingColumn {
     pub(crate) name: String,
+    /// The type that the database declares, in its words.
+    pub(crate) declared: String,
     /// The type that the catalogue notes; none for system columns and columns of others.
     pub(crate) noted: Option<String>,
 }
@@ -47,6 +52,57 @@ impl ExistingTable {
     pub(crate) fn is_ours(&self) -> bool {
         let system_columns = system::ALL.iter().all(|name| self.column(name).is_some());
         self.kind == "table" && system_columns && self.noted().next().is_some()
+    }
+
+    /// The columns that came from the source once and are no longer among the stream's.
+    pub(crate) fn dropped(&self, dialect: &dyn Dialect, stream: &StreamDescriptor) -> Vec<&str> {
+        let fields = stream.schema.fields();
+        let kept: Vec<String> = fields
+            .iter()
+            .map(|field| folded(&dialect.stored(field.name())))
+            .collect();
+        self.noted()
+            .filter(|column| !kept.contains(&folded(column)))
+            .collect()
+    }
+
+    /// Checks that every column of a batch has one of its type in this table.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`] naming the column.
+    pub(crate) fn check_takes(
+        &self,
+        dialect: &dyn Dialect,
+        stream: &StreamDescriptor,
+        rows: &Schema,
+    ) -> Result<()> {
+        for field in rows.fields() {
+            if system::ALL.contains(&field.name().as_str()) {
+                continue;
+            }
+            let refuse = |what: &str| {
+                Error::new(
+                    ErrorKind::Conflict,
+                    format!("{what}: plan and prepare the stream first"),
+                )
+                .with("table", stream.name.as_str())
+                .with("column", field.name())
+            };
+            let there = self.column(&dialect.stored(field.name()));
+            let Some((there, noted)) = there.and_then(|it| Some((it, it.noted.as_ref()?))) else {
+                return Err(refuse("the table lacks a column of the batch"));
+            };
+            let column_type = ColumnType::of(field.data_type())?;
+            if noted != column_type.as_str()
+                || dialect.widened(&there.declared, column_type).is_some()
+            {
+                return Err(refuse(
+                    "the table's column does not take the batch's values",
+                ));
+            }
+        }
+        Ok(())
     }
 
     /// The columns that came from the source, those included that it no longer has.
@@ -71,12 +127,24 @@ pub(crate) struct Steps {
 /// the key or the type of a column is another one.
 pub(crate) fn steps(dialect: &dyn Dialect, wanted: &Table, existing: &Existing) -> Result<Steps> {
     let mut steps = Steps::default();
+    if let Some(schema) = &existing.missing_schema {
+        steps.changes.push(SchemaChange::CreateSchema {
+            schema: schema.clone(),
+        });
+        steps.statements.push(format!(
+            "CREATE SCHEMA IF NOT EXISTS {}",
+            dialect.identifier(schema)
+        ));
+    }
     for name in bookkeeping::NAMES {
         if !existing.bookkeeping.contains(&name) {
             steps.changes.push(SchemaChange::CreateTable {
                 table: name.to_owned(),
             });
             steps.statements.push(bookkeeping::create(dialect, name));
+            if name == bookkeeping::BATCHES {
+                steps.statements.push(bookkeeping::create_order(dialect));
+            }
         }
     }
     match &existing.table {
@@ -88,6 +156,34 @@ pub(crate) fn steps(dialect: &dyn Dialect, wanted: &Table, existing: &Existing) 
         }
     }
     Ok(steps)
+}
+
+/// Checks that a statement which is still missing was planned.
+///
+/// # Errors
+///
+/// [`ErrorKind::Conflict`] where it was not: what exists is not what was planned from.
+pub(crate) fn check_planned(planned: &SchemaPlan, statement: &String) -> Result<()> {
+    if planned.statements.contains(statement) {
+        return Ok(());
+    }
+    let what = "the database has changed since the stream was planned: plan it again";
+    Err(Error::new(ErrorKind::Conflict, what).with("stream", planned.stream.name.as_str()))
+}
+
+/// What exists of a stream's table, which must have been prepared.
+///
+/// # Errors
+///
+/// [`ErrorKind::Conflict`] where nothing does, or what is not ours.
+pub(crate) fn prepared(existing: Existing, stream: &StreamDescriptor) -> Result<ExistingTable> {
+    existing
+        .table
+        .filter(ExistingTable::is_ours)
+        .ok_or_else(|| {
+            let what = "the stream has no table yet: plan and prepare it first";
+            Error::new(ErrorKind::Conflict, what).with("stream", stream.name.as_str())
+        })
 }
 
 impl Steps {
@@ -114,7 +210,7 @@ impl Steps {
             .extend(bookkeeping::forget(dialect, &wanted.name));
         self.statements.push(format!(
             "CREATE TABLE {} (\n{}\n){}",
-            dialect.identifier(&wanted.name),
+            dialect.table(&wanted.name),
             lines.join(",\n"),
             dialect.table_suffix()
         ));
@@ -139,7 +235,10 @@ impl Steps {
                     self.add(dialect, wanted, column, definition(dialect, column));
                     added.push(column.name.as_str());
                 }
-                Some(there) => check_same_type(wanted, column, there)?,
+                Some(there) => {
+                    check_same_type(wanted, column, there)?;
+                    self.widen(dialect, wanted, column, there);
+                }
             }
         }
         if !added.is_empty() {
@@ -150,6 +249,7 @@ impl Steps {
             if existing.column(alias.name).is_none() {
                 let column = TableColumn {
                     name: alias.name.to_owned(),
+                    spelled: alias.name.to_owned(),
                     column_type: alias.column_type,
                     required: false,
                     source: None,
@@ -158,6 +258,28 @@ impl Steps {
             }
         }
         Ok(())
+    }
+
+    fn widen(
+        &mut self,
+        dialect: &dyn Dialect,
+        wanted: &Table,
+        column: &TableColumn,
+        existing: &ExistingColumn,
+    ) {
+        if let Some(to) = dialect.widened(&existing.declared, column.column_type) {
+            self.statements.push(format!(
+                "ALTER TABLE {} ALTER COLUMN {} TYPE {to}",
+                dialect.table(&wanted.name),
+                dialect.identifier(&column.name)
+            ));
+            self.changes.push(SchemaChange::WidenColumn {
+                table: wanted.name.clone(),
+                column: column.name.clone(),
+                from: existing.declared.clone(),
+                to,
+            });
+        }
     }
 
     fn add(
@@ -170,9 +292,9 @@ impl Steps {
         self.changes.push(SchemaChange::AddColumn {
             table: wanted.name.clone(),
             column: column.name.clone(),
-            column_type: dialect.type_of(column.column_type).to_owned(),
+            column_type: dialect.type_of(column.column_type),
         });
-        let table = dialect.identifier(&wanted.name);
+        let table = dialect.table(&wanted.name);
         self.statements
             .push(format!("ALTER TABLE {table} ADD COLUMN {definition}"));
     }
@@ -214,7 +336,7 @@ fn check_same_type(wanted: &Table, column: &TableColumn, existing: &ExistingColu
                     drop that column";
         return Err(conflict(wanted, what).with("column", &column.name));
     };
-    if ColumnType::from_word(noted) == Some(column.column_type) {
+    if noted == column.column_type.as_str() {
         return Ok(());
     }
     let what = "the column's type has changed, and rows of the old type are in the table: drop or \

@@ -14,5 +14,5 @@ mod totals;
 mod write;
 
 pub use options::SqliteOptions;
-pub use reader::{Reader, Row, Rows};
+pub use reader::{Reader, Row};
 pub use sink::SqliteSink;

@@ -3,9 +3,11 @@
 use sync_core::batch::system;
 use sync_core::{Error, ErrorKind, Result, StreamDescriptor};
 
+use crate::column_type::ColumnType;
 use crate::dialect::{Dialect, arguments, identifiers};
 
-/// Writes one record, whether it is new or not. The arguments are the values of `columns`.
+/// Writes records, whether they are new or not. `values` gives those of `columns`: `VALUES (...)` or
+/// a query.
 ///
 /// `cleared` are columns that the source has dropped: they turn null. All columns that are in
 /// neither list are left alone.
@@ -15,6 +17,7 @@ pub(crate) fn upsert(
     key: &[String],
     columns: &[&str],
     cleared: &[&str],
+    values: &str,
 ) -> String {
     let replaced = columns
         .iter()
@@ -25,13 +28,17 @@ pub(crate) fn upsert(
         .iter()
         .map(|column| format!("{} = NULL", dialect.identifier(column)));
     format!(
-        "INSERT INTO {} ({}) VALUES ({}) ON CONFLICT ({}) DO UPDATE SET {}",
-        dialect.identifier(table),
+        "INSERT INTO {} ({}) {values} ON CONFLICT ({}) DO UPDATE SET {}",
+        dialect.table(table),
         identifiers(dialect, columns.iter().copied()),
-        arguments(dialect, columns.len()),
         identifiers(dialect, key.iter().map(String::as_str)),
         replaced.chain(emptied).collect::<Vec<_>>().join(", ")
     )
+}
+
+/// The values of one record: the arguments, in the order of the columns.
+pub(crate) fn one_row(dialect: &dyn Dialect, columns: usize) -> String {
+    format!("VALUES ({})", arguments(dialect, columns))
 }
 
 /// The system columns that [`mark_deleted`] sets: its first arguments, before the key.
@@ -50,7 +57,7 @@ pub(crate) fn mark_deleted(dialect: &dyn Dialect, table: &str, key: &[String]) -
     );
     format!(
         "UPDATE {} SET {} WHERE {}",
-        dialect.identifier(table),
+        dialect.table(table),
         set.chain([deleted]).collect::<Vec<_>>().join(", "),
         key_equals(dialect, key, MARKED.len())
     )
@@ -60,12 +67,12 @@ pub(crate) fn mark_deleted(dialect: &dyn Dialect, table: &str, key: &[String]) -
 pub(crate) fn remove(dialect: &dyn Dialect, table: &str, key: &[String]) -> String {
     format!(
         "DELETE FROM {} WHERE {}",
-        dialect.identifier(table),
+        dialect.table(table),
         key_equals(dialect, key, 0)
     )
 }
 
-/// Counts and sums of the live rows by group: the group's columns, the count, the sums. With
+/// Counts and sums of the live rows by group: the group's columns and the count, then the sums. With
 /// `bounded`, the argument is the time before which a row was modified.
 ///
 /// # Errors
@@ -76,27 +83,28 @@ pub(crate) fn totals(
     stream: &StreamDescriptor,
     bounded: bool,
 ) -> Result<String> {
-    let groups: Vec<_> = stream
-        .totals
-        .group_by
-        .iter()
-        .map(|column| dialect.identifier(column))
-        .collect();
+    let mut groups = Vec::with_capacity(stream.totals.group_by.len());
+    let mut shown = Vec::with_capacity(groups.capacity());
+    for column in &stream.totals.group_by {
+        let column_type = ColumnType::of(stream.field(column)?.data_type())?;
+        let column = dialect.identifier(column);
+        shown.push(dialect.as_text(&column, column_type));
+        groups.push(column);
+    }
     let sums = stream
         .totals
         .sums
         .iter()
         .map(|column| dialect.sum(&dialect.identifier(column)));
-    let selected: Vec<_> = groups
-        .iter()
-        .cloned()
+    let selected: Vec<_> = shown
+        .into_iter()
         .chain(["count(*)".to_owned()])
         .chain(sums)
         .collect();
     let mut sql = format!(
         "SELECT {} FROM {} WHERE {} = {}",
         selected.join(", "),
-        dialect.identifier(stream.name.as_str()),
+        dialect.table(stream.name.as_str()),
         dialect.identifier(system::DELETED),
         dialect.no()
     );
@@ -105,7 +113,8 @@ pub(crate) fn totals(
             let what = "totals up to a time need a column that says when a record was modified";
             Error::new(ErrorKind::Config, what).with("stream", stream.name.as_str())
         })?;
-        let (column, bound) = (dialect.identifier(column), dialect.argument(1));
+        let bound = dialect.text_argument(1, ColumnType::Timestamp);
+        let column = dialect.identifier(column);
         sql.push_str(&format!(" AND ({column} IS NULL OR {column} < {bound})"));
     }
     if !groups.is_empty() {
@@ -119,7 +128,7 @@ pub(crate) fn totals(
 pub(crate) fn find(dialect: &dyn Dialect, table: &str, key: &[String]) -> String {
     format!(
         "SELECT 1 FROM {} WHERE {}",
-        dialect.identifier(table),
+        dialect.table(table),
         key_equals(dialect, key, 0)
     )
 }

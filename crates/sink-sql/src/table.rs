@@ -24,6 +24,8 @@ pub(crate) struct Table {
 #[derive(Debug)]
 pub(crate) struct TableColumn {
     pub(crate) name: String,
+    /// The name as the stream spells it.
+    pub(crate) spelled: String,
     pub(crate) column_type: ColumnType,
     /// Null is refused. Never so for a source's column outside the key, because a column that the
     /// source drops turns null.
@@ -59,7 +61,8 @@ impl Table {
             let column_type = ColumnType::of(field.data_type())
                 .map_err(|error| error.with("stream", name).with("column", field.name()))?;
             columns.push(TableColumn {
-                name: field.name().clone(),
+                name: dialect.stored(field.name()),
+                spelled: field.name().clone(),
                 column_type,
                 required: (is_system && !field.is_nullable()) || stream.key.contains(field.name()),
                 source: (!is_system).then(|| {
@@ -75,9 +78,9 @@ impl Table {
             name: name.to_owned(),
             columns,
             aliases,
-            key: stream.key.clone(),
+            key: stream.key.iter().map(|name| dialect.stored(name)).collect(),
         };
-        table.check_names()?;
+        table.check_names(dialect)?;
         let count = table.columns.len() + table.aliases.len();
         if count > dialect.max_columns() {
             let what = "the stream has more columns than a table can have: select fewer";
@@ -89,8 +92,9 @@ impl Table {
         Ok(table)
     }
 
-    /// Databases compare column names without regard to case, and end a statement at NUL.
-    fn check_names(&self) -> Result<()> {
+    /// Databases compare column names without regard to case, cut long ones, and end a statement at
+    /// NUL.
+    fn check_names(&self, dialect: &dyn Dialect) -> Result<()> {
         let refuse = |what: &str| Error::new(ErrorKind::Config, what).with("stream", &self.name);
         let mut seen: BTreeMap<String, &str> = BTreeMap::new();
         for column in &self.columns {
@@ -101,9 +105,15 @@ impl Table {
                 let what = "a column's name is empty or holds a NUL character";
                 return Err(refuse(what).with("column", name.escape_default().to_string()));
             }
-            if let Some(other) = seen.insert(folded(name), name) {
-                let what = "two columns have the same name but for case: rename or drop one";
-                return Err(refuse(what).with("column", other).with("other", name));
+            if dialect.reserves_column(name) {
+                let what = "the database keeps this column name for itself: rename or drop it";
+                return Err(refuse(what).with("column", name));
+            }
+            if let Some(other) = seen.insert(folded(name), &column.spelled) {
+                let what = "two columns have the same name for the database: rename or drop one";
+                return Err(refuse(what)
+                    .with("column", other)
+                    .with("other", &column.spelled));
             }
         }
         Ok(())

@@ -11,6 +11,11 @@ use crate::stream::StreamDescriptor;
 #[serde(rename_all = "snake_case", tag = "change")]
 #[non_exhaustive]
 pub enum SchemaChange {
+    /// The schema, a namespace of tables, does not exist yet.
+    CreateSchema {
+        /// Its name.
+        schema: String,
+    },
     /// The table does not exist yet.
     CreateTable {
         /// Its name.
@@ -24,6 +29,17 @@ pub enum SchemaChange {
         column: String,
         /// Its type, in the destination's words.
         column_type: String,
+    },
+    /// A column takes more values than before; those that it has stay as they are.
+    WidenColumn {
+        /// The table.
+        table: String,
+        /// The column.
+        column: String,
+        /// Its type until now, in the destination's words.
+        from: String,
+        /// Its type from now on.
+        to: String,
     },
 }
 

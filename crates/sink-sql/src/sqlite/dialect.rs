@@ -9,14 +9,16 @@ use crate::reporting::Alias;
 pub(super) struct Sqlite;
 
 impl Dialect for Sqlite {
-    fn type_of(&self, column_type: ColumnType) -> &'static str {
-        match column_type {
+    fn type_of(&self, column_type: ColumnType) -> String {
+        let word = match column_type {
             ColumnType::Integer | ColumnType::Boolean => "INTEGER",
             // SQLite's only other numbers are floats, and those are not exact.
-            ColumnType::Text | ColumnType::Decimal | ColumnType::Date | ColumnType::Timestamp => {
-                "TEXT"
-            }
-        }
+            ColumnType::Text
+            | ColumnType::Decimal { .. }
+            | ColumnType::Date
+            | ColumnType::Timestamp => "TEXT",
+        };
+        word.to_owned()
     }
 
     fn table_suffix(&self) -> &'static str {

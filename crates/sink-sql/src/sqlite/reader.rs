@@ -10,6 +10,7 @@ use sync_core::{Error, ErrorKind, Result};
 use super::connection::{file_path, open_reader};
 use super::failure::failed;
 use super::options::SqliteOptions;
+use crate::rows::Rows;
 
 const DOING: &str = "the query cannot be answered";
 
@@ -101,19 +102,6 @@ impl Reader {
     pub(super) fn connection(&self) -> &Connection {
         &self.connection
     }
-}
-
-/// The answer to a query, as text.
-///
-/// Numbers are written in decimal, bytes in hexadecimal; a float appears only where the query
-/// itself makes one.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Rows {
-    /// The names of the columns.
-    pub columns: Vec<String>,
-    /// The rows, with a value or null for each column.
-    pub rows: Vec<Vec<Option<String>>>,
 }
 
 /// One row of an answer, as text.

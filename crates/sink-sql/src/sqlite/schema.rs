@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use rusqlite::{Connection, OptionalExtension, TransactionBehavior};
-use sync_core::{Error, ErrorKind, Result, SchemaPlan, StreamDescriptor};
+use sync_core::{Result, SchemaPlan, StreamDescriptor};
 
 use super::dialect::Sqlite;
 use super::failure::failed;
@@ -41,12 +41,7 @@ pub(super) fn prepare(
         .map_err(refused)?;
     let missing = plan(&transaction, &planned.stream, reporting)?;
     for statement in &missing.statements {
-        if !planned.statements.contains(statement) {
-            let what = "the database has changed since the stream was planned: plan it again";
-            return Err(
-                Error::new(ErrorKind::Conflict, what).with("stream", planned.stream.name.as_str())
-            );
-        }
+        planning::check_planned(planned, statement)?;
         transaction.execute_batch(statement).map_err(refused)?;
     }
     transaction.commit().map_err(refused)
@@ -60,13 +55,7 @@ pub(super) fn prepared(
     let name = stream.name.as_str();
     let existing =
         existing(connection, name).map_err(|cause| failed("the tables cannot be listed", cause))?;
-    existing
-        .table
-        .filter(ExistingTable::is_ours)
-        .ok_or_else(|| {
-            let what = "the stream has no table yet: plan and prepare it first";
-            Error::new(ErrorKind::Conflict, what).with("stream", name)
-        })
+    planning::prepared(existing, stream)
 }
 
 /// Whether one of the bookkeeping's tables is there.
@@ -92,6 +81,7 @@ fn existing(connection: &Connection, table: &str) -> rusqlite::Result<Existing> 
         .optional()?;
     let described = kind.map(|kind| describe(connection, table, kind, &found));
     Ok(Existing {
+        missing_schema: None,
         table: described.transpose()?,
         bookkeeping: found,
     })
@@ -110,15 +100,15 @@ fn describe(
         noted = rows.collect::<rusqlite::Result<_>>()?;
     }
     // The extended form, because the plain one leaves generated columns out.
-    let mut statement =
-        connection.prepare_cached("SELECT name, pk FROM pragma_table_xinfo(?1) ORDER BY cid")?;
+    let mut statement = connection
+        .prepare_cached("SELECT name, pk, type FROM pragma_table_xinfo(?1) ORDER BY cid")?;
     let rows = statement.query_map([table], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?))
+        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get(2)?))
     })?;
     let mut columns = Vec::new();
     let mut key = Vec::new();
     for row in rows {
-        let (name, place_in_key) = row?;
+        let (name, place_in_key, declared) = row?;
         if place_in_key > 0 {
             key.push((place_in_key, name.clone()));
         }
@@ -126,7 +116,11 @@ fn describe(
             .iter()
             .find(|(noted, _)| folded(noted) == folded(&name))
             .map(|(_, column_type)| column_type.clone());
-        columns.push(ExistingColumn { name, noted });
+        columns.push(ExistingColumn {
+            name,
+            declared,
+            noted,
+        });
     }
     key.sort();
     Ok(ExistingTable {

@@ -18,12 +18,13 @@ use super::check;
 use super::connection::{file_path, open_writer};
 use super::failure::failed;
 use super::options::SqliteOptions;
-use super::reader::{Reader, Rows};
+use super::reader::Reader;
 use super::schema;
 use super::totals;
 use super::write;
 use crate::bookkeeping::stored_now;
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, told};
+use crate::rows::Rows;
 
 /// Bigger batches would only make the log grow that a transaction is kept in.
 const MAX_BATCH_BYTES: usize = 64 << 20;
@@ -205,34 +206,13 @@ impl Sink for SqliteSink {
 
     async fn write(&self, batch: &Batch) -> Result<Receipt> {
         let delivery = Delivery::of(batch);
-        let (stream, id) = (batch.stream().name.clone(), batch.id());
         let written = self
             .run_writing(move |shared, writer| {
                 let at = stored_now(shared.options.clock.as_ref());
                 write::write(writer, &delivery, at)
             })
             .await;
-        match &written {
-            Ok(receipt) => tracing::debug!(
-                stream = %stream,
-                batch = %id,
-                rows = batch.len(),
-                rejected = receipt.rejected.len(),
-                "batch written"
-            ),
-            Err(error) => {
-                tracing::debug!(stream = %stream, batch = %id, kind = %error.kind(), "batch not written");
-            }
-        }
-        written.map_err(|error| {
-            let told = error.context().any(|(name, _)| name == "stream");
-            let error = if told {
-                error
-            } else {
-                error.with("stream", stream.as_str())
-            };
-            error.with("batch", id.to_string())
-        })
+        told(batch, written)
     }
 
     async fn flush(&self, _stream: &StreamName) -> Result<FlushReceipt> {

@@ -1,11 +1,9 @@
 //! Control totals, taken where the rows are.
 
-use std::collections::btree_map::Entry;
-
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, params_from_iter};
-use sync_core::totals::{ControlTotals, GroupTotals};
-use sync_core::{Decimal, Error, ErrorKind, Result, StreamDescriptor, TotalsQuery};
+use sync_core::totals::ControlTotals;
+use sync_core::{Error, ErrorKind, Result, StreamDescriptor, TotalsQuery};
 
 use super::dialect::Sqlite;
 use super::failure::failed;
@@ -13,6 +11,7 @@ use super::schema;
 use crate::column_type::ColumnType;
 use crate::statement;
 use crate::stored_time;
+use crate::totals;
 
 /// Counts and sums of the live rows.
 pub(super) fn control_totals(
@@ -31,7 +30,7 @@ pub(super) fn control_totals(
     let mut statement = connection.prepare_cached(&sql).map_err(refused)?;
     let mut rows = statement.query(params_from_iter(bound)).map_err(refused)?;
     let groups = group_types(stream)?;
-    let mut totals = ControlTotals::default();
+    let mut found = ControlTotals::default();
     while let Some(row) = rows.next().map_err(refused)? {
         let mut key = Vec::with_capacity(groups.len());
         for (position, column_type) in groups.iter().enumerate() {
@@ -41,39 +40,13 @@ pub(super) fn control_totals(
             )?);
         }
         let records: i64 = row.get(groups.len()).map_err(refused)?;
-        let mut sums = Vec::with_capacity(stream.totals.sums.len());
+        let mut sums: Vec<Option<String>> = Vec::with_capacity(stream.totals.sums.len());
         for position in 0..stream.totals.sums.len() {
-            let sum: Option<String> = row.get(groups.len() + 1 + position).map_err(refused)?;
-            sums.push(match sum {
-                Some(sum) => sum.parse()?,
-                None => Decimal::ZERO,
-            });
+            sums.push(row.get(groups.len() + 1 + position).map_err(refused)?);
         }
-        if records > 0 {
-            let records = records.unsigned_abs();
-            add(&mut totals, key, GroupTotals { records, sums })?;
-        }
+        totals::add(&mut found, key, records, &sums)?;
     }
-    Ok(totals)
-}
-
-/// Adds a group. Null and empty text are one group, so it may be there already.
-fn add(totals: &mut ControlTotals, key: Vec<String>, more: GroupTotals) -> Result<()> {
-    match totals.groups.entry(key) {
-        Entry::Vacant(vacant) => {
-            vacant.insert(more);
-        }
-        Entry::Occupied(mut occupied) => {
-            let group = occupied.get_mut();
-            group.records += more.records;
-            for (sum, next) in group.sums.iter_mut().zip(more.sums) {
-                *sum = sum.checked_add(next).ok_or_else(|| {
-                    Error::new(ErrorKind::Data, "a control total has more than 38 digits")
-                })?;
-            }
-        }
-    }
-    Ok(())
+    Ok(found)
 }
 
 fn group_types(stream: &StreamDescriptor) -> Result<Vec<ColumnType>> {

@@ -3,7 +3,6 @@
 use rusqlite::{
     Connection, ErrorCode, OptionalExtension, Statement, Transaction, TransactionBehavior, params,
 };
-use sync_core::batch::system;
 use sync_core::{
     BatchId, DeleteMode, Error, ErrorKind, Operation, Phase, Receipt, Rejection, Result,
 };
@@ -17,7 +16,6 @@ use crate::bookkeeping::{self, Marker};
 use crate::delivery::Delivery;
 use crate::planning::ExistingTable;
 use crate::statement;
-use crate::table::folded;
 
 const DOING: &str = "the batch cannot be written";
 
@@ -165,9 +163,10 @@ impl<'a> RowWriter<'a> {
                         .iter()
                         .map(|field| field.name().as_str())
                         .collect();
-                    check_columns(&columns, table, name)?;
-                    let cleared = dropped_columns(delivery, table);
-                    let sql = statement::upsert(&Sqlite, name, key, &columns, &cleared);
+                    table.check_takes(&Sqlite, stream, schema)?;
+                    let cleared = table.dropped(&Sqlite, stream);
+                    let values = statement::one_row(&Sqlite, columns.len());
+                    let sql = statement::upsert(&Sqlite, name, key, &columns, &cleared, &values);
                     (sql, columns)
                 }
                 (Operation::Delete, DeleteMode::Remove) => {
@@ -279,30 +278,6 @@ impl<'a> RowWriter<'a> {
         let found = rows.next().map_err(|cause| failed(DOING, cause))?;
         Ok(found.is_some())
     }
-}
-
-/// Every column of the batch must have one in the table.
-fn check_columns(columns: &[&str], table: &ExistingTable, name: &str) -> Result<()> {
-    for column in columns {
-        let own = system::ALL.contains(column);
-        if !own && !table.noted().any(|there| folded(there) == folded(column)) {
-            let what = "the table lacks a column of the batch: plan and prepare the stream first";
-            return Err(Error::new(ErrorKind::Conflict, what)
-                .with("table", name)
-                .with("column", *column));
-        }
-    }
-    Ok(())
-}
-
-/// The columns that came from the source once and are no longer among the stream's.
-fn dropped_columns<'t>(delivery: &Delivery, table: &'t ExistingTable) -> Vec<&'t str> {
-    let fields = delivery.stream.schema.fields();
-    let kept: Vec<String> = fields.iter().map(|field| folded(field.name())).collect();
-    table
-        .noted()
-        .filter(|column| !kept.contains(&folded(column)))
-        .collect()
 }
 
 /// Column and reason where the database refuses one row, not the work as a whole.

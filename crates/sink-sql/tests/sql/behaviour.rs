@@ -19,6 +19,32 @@ pub(crate) use given::{
 };
 pub(crate) use model::table_and_totals_equal_a_model;
 
+/// Hands the name of every case to a macro, so that no engine leaves one out.
+macro_rules! for_each_case {
+    ($case:ident) => {
+        $case!(the_same_batch_twice_has_the_effect_of_once);
+        $case!(rows_say_which_batch_brought_them);
+        $case!(preparing_twice_has_the_effect_of_once);
+        $case!(columns_come_and_go);
+        $case!(a_batch_of_some_columns_leaves_the_others_alone);
+        $case!(a_marked_row_stays_and_revives);
+        $case!(a_removed_row_goes);
+        $case!(every_type_keeps_its_value);
+        $case!(odd_texts_are_kept_or_refused);
+        $case!(reserved_words_are_names);
+        $case!(composite_keys_are_compared_whole);
+        $case!(a_whole_number_is_a_key);
+        $case!(what_adding_cannot_do_is_a_conflict);
+        $case!(names_that_cannot_be_told_apart_are_refused);
+        $case!(totals_are_exact);
+        $case!(a_total_beyond_38_digits_is_an_error);
+        $case!(values_that_do_not_fit_are_refused_row_by_row);
+        $case!(an_empty_batch_lands);
+        $case!(concurrent_writes_all_land_once);
+    };
+}
+pub(crate) use for_each_case;
+
 /// A destination without tables.
 pub(crate) struct Destination {
     pub(crate) sink: Arc<dyn Sink>,

@@ -1,5 +1,6 @@
 //! SQL destinations, each against the behaviour that all share and against its own.
 
+#![cfg(any(feature = "sqlite", all(feature = "postgres", unix)))]
 #![allow(
     clippy::unwrap_used,
     clippy::print_stdout,
@@ -7,4 +8,7 @@
 )]
 
 mod behaviour;
+#[cfg(all(feature = "postgres", unix))]
+mod postgres;
+#[cfg(feature = "sqlite")]
 mod sqlite;

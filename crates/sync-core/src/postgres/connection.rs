@@ -19,8 +19,8 @@ use tokio_postgres_rustls::MakeRustlsConnect;
 use super::failure::failed;
 use crate::error::{Error, ErrorKind, Phase, Result, Retry};
 
-/// Generated columns came with this version (postgresql.org, Release 12).
-const OLDEST_VERSION: u32 = 120_000;
+/// `trim_scale` came with this version (postgresql.org, Release 13).
+const OLDEST_VERSION: u32 = 130_000;
 
 /// How sessions with a database are opened, and how long they wait.
 #[derive(Clone, Debug)]
@@ -214,7 +214,7 @@ fn refuse_unfit(answer: &[SimpleQueryMessage]) -> Result<(), String> {
     };
     let version = last.get(0).and_then(|version| version.parse::<u32>().ok());
     if version.is_none_or(|version| version < OLDEST_VERSION) {
-        return Err("the server is older than Postgres 12: use a newer one".to_owned());
+        return Err("the server is older than Postgres 13: use a newer one".to_owned());
     }
     match last.get(1) {
         Some("UTF8") => Ok(()),

@@ -35,15 +35,19 @@ type Model = BTreeMap<(String, i64), (bool, Record)>;
 /// Whatever is written, in whatever order and however often: the table is what a map would be, and
 /// its totals are those of a loop over that map.
 ///
-/// `open` gives a fresh destination for every case.
-pub(crate) fn table_and_totals_equal_a_model(mode: DeleteMode, open: impl Fn() -> Destination) {
+/// `open` gives a fresh destination for every one of the `cases`.
+pub(crate) fn table_and_totals_equal_a_model(
+    mode: DeleteMode,
+    cases: u32,
+    open: impl Fn() -> Destination,
+) {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .unwrap();
     let mut runner = TestRunner::new(Config {
         failure_persistence: None,
-        ..Config::with_cases(48)
+        ..Config::with_cases(cases)
     });
     runner
         .run(&prop::collection::vec(step(), 1..12), |steps| {

@@ -1,0 +1,17 @@
+//! One schema of a Postgres database as a destination.
+
+mod check;
+mod copy;
+mod dialect;
+mod merge;
+mod options;
+mod query;
+mod schema;
+mod sink;
+mod totals;
+mod unfit;
+mod write;
+
+pub use options::PostgresOptions;
+pub use sink::PostgresSink;
+pub use sync_core::postgres::sqlstate;

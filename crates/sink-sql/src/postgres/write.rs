@@ -1,0 +1,362 @@
+//! Batches into tables: rows and the mark that they are there, in one transaction.
+//!
+//! Two locks keep writers in order. That of the batch is held from before anything is written, so that
+//! a second writer of the same batch, and whoever asks whether it has landed, waits for the first one's
+//! end, also where the process of the first has died and the server does not know it yet. That of the
+//! table is held while rows are merged, so that two batches never wait for each other's rows.
+
+use sync_core::column::Column;
+use sync_core::id::Hasher;
+use sync_core::postgres::deadpool_postgres::Transaction;
+use sync_core::postgres::{Meaning, failed, meaning, tokio_postgres};
+use sync_core::{
+    BatchId, DeleteMode, Error, ErrorKind, Operation, Phase, Receipt, RecordKey, Rejection, Result,
+};
+use time::OffsetDateTime;
+use tokio_postgres::types::ToSql;
+
+use super::copy;
+use super::dialect::Postgres;
+use super::merge::Staging;
+use super::schema;
+use super::unfit::{self, Selection};
+use crate::bookkeeping::{self, Marker};
+use crate::delivery::Delivery;
+use crate::planning::ExistingTable;
+use crate::statement;
+
+const DOING: &str = "the batch cannot be written";
+
+/// Writes a batch, or finds that it is there already. `at` is when.
+///
+/// What fails is rolled back with the transaction, which the caller commits.
+pub(super) async fn write(
+    transaction: &Transaction<'_>,
+    dialect: &Postgres,
+    delivery: &Delivery,
+    keys: &[RecordKey],
+    at: OffsetDateTime,
+) -> Result<Receipt> {
+    let refused = |cause| failed(DOING, cause);
+    if let Some(receipt) = landed(transaction, dialect, delivery.id).await? {
+        return Ok(receipt);
+    }
+    let stream = &delivery.stream;
+    let table = schema::prepared(transaction, dialect, stream).await?;
+    let names = sent_columns(delivery);
+    if delivery.place.operation == Operation::Upsert {
+        table.check_takes(dialect, stream, delivery.rows.schema_ref())?;
+    }
+    let typed = |names: &[&'_ str]| -> Result<Vec<Column<'_>>> {
+        let columns = names.iter().map(|name| Column::named(&delivery.rows, name));
+        columns.collect()
+    };
+    let columns = typed(&names)?;
+    let key: Vec<&str> = stream.key.iter().map(String::as_str).collect();
+    let named: Vec<_> = names.iter().copied().zip(columns.iter().copied()).collect();
+    let Selection {
+        mut rows,
+        mut rejected,
+    } = unfit::select(&delivery.rows, &named, keys, &typed(&key)?)?;
+
+    let staging = Staging::new(dialect, stream.name.as_str(), &stream.key, &named);
+    transaction
+        .batch_execute(&staging.create())
+        .await
+        .map_err(refused)?;
+    let copy = transaction
+        .copy_in(&staging.copy())
+        .await
+        .map_err(refused)?;
+    let copied = copy::send(copy, &columns, &rows).await.map_err(refused)?;
+    if copied != rows.len() as u64 {
+        let what = "the server did not take as many rows as were sent: try again";
+        return Err(Error::new(ErrorKind::Protocol, what).in_phase(Phase::Answered));
+    }
+
+    lock(transaction, name_lock(dialect, stream.name.as_str()))
+        .await
+        .map_err(refused)?;
+    let mut receipt = Receipt::durable(delivery.id, at);
+    let marker = Marker::new(delivery, &receipt)?;
+    let superseded = drop_superseded(transaction, dialect, &staging, &marker)
+        .await
+        .map_err(refused)?;
+    rows.retain(|row| superseded.iter().all(|rejection| rejection.row != *row));
+    rejected.extend(superseded);
+    let merge = Merge::new(transaction, dialect, delivery, &table, &staging);
+    rejected.extend(merge.all(&rows).await?);
+    rejected.sort_by_key(|rejection| rejection.row);
+    receipt.rejected = rejected;
+    let marker = Marker::new(delivery, &receipt)?;
+    note(transaction, dialect, &marker).await.map_err(refused)?;
+    Ok(receipt)
+}
+
+/// The receipt of a batch that is there. Waits for whoever is writing it.
+pub(super) async fn landed(
+    transaction: &Transaction<'_>,
+    dialect: &Postgres,
+    batch: BatchId,
+) -> Result<Option<Receipt>> {
+    let refused = |cause| failed("the batch cannot be looked up", cause);
+    // A statement of its own, because one that waits does not see what was written meanwhile.
+    lock(transaction, batch_lock(dialect, batch))
+        .await
+        .map_err(refused)?;
+    if !schema::has_table(transaction, dialect, bookkeeping::BATCHES)
+        .await
+        .map_err(refused)?
+    {
+        return Ok(None);
+    }
+    let find = async {
+        let sql = bookkeeping::find_batch(dialect);
+        let statement = transaction.prepare_cached(&sql).await?;
+        let found = transaction
+            .query_opt(&statement, &[&batch.to_string()])
+            .await?;
+        let row = found.map(|row| Ok((row.try_get::<_, String>(0)?, row.try_get::<_, String>(1)?)));
+        row.transpose()
+    };
+    let found: Option<(String, String)> = find.await.map_err(refused)?;
+    found
+        .map(|(rejected, written_at)| bookkeeping::receipt_from(batch, &rejected, &written_at))
+        .transpose()
+}
+
+/// Takes a lock that ends with the transaction.
+pub(super) async fn lock(
+    transaction: &Transaction<'_>,
+    lock: i64,
+) -> Result<(), tokio_postgres::Error> {
+    let statement = transaction
+        .prepare_cached("SELECT pg_catalog.pg_advisory_xact_lock($1)")
+        .await?;
+    transaction.execute(&statement, &[&lock]).await.map(|_| ())
+}
+
+/// The lock of a table of ours, or of the schema where the name is empty.
+pub(super) fn name_lock(dialect: &Postgres, name: &str) -> i64 {
+    lock_of(&[b"name", dialect.schema().as_bytes(), name.as_bytes()])
+}
+
+fn batch_lock(dialect: &Postgres, batch: BatchId) -> i64 {
+    lock_of(&[b"batch", dialect.schema().as_bytes(), batch.as_bytes()])
+}
+
+/// Locks are numbers, and every program of the database shares them.
+fn lock_of(parts: &[&[u8]]) -> i64 {
+    let mut hasher = Hasher::new("intacct-sync/lock/1");
+    for part in parts {
+        hasher.push(part);
+    }
+    let [a, b, c, d, e, f, g, h, ..] = *hasher.digest().as_bytes();
+    i64::from_le_bytes([a, b, c, d, e, f, g, h])
+}
+
+/// The columns whose values are sent.
+fn sent_columns(delivery: &Delivery) -> Vec<&str> {
+    let stream = &delivery.stream;
+    let key = stream.key.iter().map(String::as_str);
+    match (delivery.place.operation, stream.delete_mode) {
+        (Operation::Upsert, _) => {
+            let fields = delivery.rows.schema_ref().fields().iter();
+            fields.map(|field| field.name().as_str()).collect()
+        }
+        (Operation::Delete, DeleteMode::Remove) => key.collect(),
+        (Operation::Delete, _) => statement::MARKED.into_iter().chain(key).collect(),
+    }
+}
+
+/// Takes those rows out of what is staged that a later batch of the pipeline has written: what comes
+/// late must not take them back.
+async fn drop_superseded(
+    transaction: &Transaction<'_>,
+    dialect: &Postgres,
+    staging: &Staging<'_>,
+    marker: &Marker,
+) -> Result<Vec<Rejection>, tokio_postgres::Error> {
+    let place: [&(dyn ToSql + Sync); 5] = [
+        &marker.stream,
+        &marker.pipeline,
+        &marker.company,
+        &marker.window_until,
+        &marker.ordinal,
+    ];
+    let later = transaction
+        .prepare_cached(&bookkeeping::later_batch(dialect))
+        .await?;
+    if transaction.query_opt(&later, &place).await?.is_none() {
+        return Ok(Vec::new());
+    }
+    let rows = transaction
+        .query(&staging.drop_superseded(), &place)
+        .await?;
+    let mut superseded = Vec::with_capacity(rows.len());
+    for row in rows {
+        superseded.push(Rejection {
+            row: row_number(row.try_get(0)?),
+            column: None,
+            reason: "a later batch of the pipeline has written this record already".to_owned(),
+        });
+    }
+    Ok(superseded)
+}
+
+async fn note(
+    transaction: &Transaction<'_>,
+    dialect: &Postgres,
+    marker: &Marker,
+) -> Result<(), tokio_postgres::Error> {
+    let statement = transaction
+        .prepare_cached(&bookkeeping::note_batch(dialect))
+        .await?;
+    let values: [&(dyn ToSql + Sync); 12] = [
+        &marker.batch_id,
+        &marker.stream,
+        &marker.pipeline,
+        &marker.company,
+        &marker.operation,
+        &marker.window_from,
+        &marker.window_until,
+        &marker.ordinal,
+        &marker.rows,
+        &marker.rejected,
+        &marker.ledger_entry,
+        &marker.written_at,
+    ];
+    transaction.execute(&statement, &values).await.map(|_| ())
+}
+
+/// The rows of a batch, from where they are staged to their table.
+struct Merge<'a> {
+    transaction: &'a Transaction<'a>,
+    staging: &'a Staging<'a>,
+    sql: String,
+    /// Deleting what is not there is no refusal, so for deletes it counts what is.
+    counts_held: bool,
+}
+
+/// What became of a range of rows.
+enum Outcome {
+    Written,
+    /// The database refused one of them; none is written.
+    Refused {
+        column: Option<String>,
+        reason: String,
+    },
+}
+
+impl<'a> Merge<'a> {
+    fn new(
+        transaction: &'a Transaction<'a>,
+        dialect: &'a Postgres,
+        delivery: &'a Delivery,
+        table: &ExistingTable,
+        staging: &'a Staging<'a>,
+    ) -> Self {
+        let operation = delivery.place.operation;
+        let sql = match (operation, delivery.stream.delete_mode) {
+            (Operation::Upsert, _) => staging.upsert(&table.dropped(dialect, &delivery.stream)),
+            (Operation::Delete, DeleteMode::Remove) => staging.remove(),
+            (Operation::Delete, _) => staging.mark_deleted(),
+        };
+        Self {
+            transaction,
+            staging,
+            sql,
+            counts_held: operation == Operation::Delete,
+        }
+    }
+
+    /// Writes these rows, which are all that are staged, and gives those that were refused.
+    ///
+    /// All at once, because refusals are rare. After one, the rows are halved until those that are
+    /// refused stand alone, so that the rest is there as if each had been written by itself.
+    async fn all(&self, rows: &[usize]) -> Result<Vec<Rejection>> {
+        let mut rejected = Vec::new();
+        let mut open = vec![rows];
+        while let Some(rows) = open.pop() {
+            let outcome = self.some(rows).await?;
+            match (outcome, rows) {
+                (Outcome::Written, _) => {}
+                (Outcome::Refused { column, reason }, [row]) => rejected.push(Rejection {
+                    row: *row,
+                    column,
+                    reason,
+                }),
+                (Outcome::Refused { .. }, _) => {
+                    let (first, second) = rows.split_at(rows.len() / 2);
+                    // The last is taken first: rows are written in their order.
+                    open.push(second);
+                    open.push(first);
+                }
+            }
+        }
+        Ok(rejected)
+    }
+
+    async fn some(&self, rows: &[usize]) -> Result<Outcome> {
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+            return Ok(Outcome::Written);
+        };
+        let refused = |cause| failed(DOING, cause);
+        let savepoint = |sql: &'static str| async move {
+            self.transaction.batch_execute(sql).await.map_err(refused)
+        };
+        savepoint("SAVEPOINT some_rows").await?;
+        let merged = self.merge(*first as i32, *last as i32 + 1, rows.len() as u64);
+        let outcome = match merged.await {
+            Ok(true) => Outcome::Written,
+            Ok(false) => Outcome::Refused {
+                column: None,
+                reason: "a trigger of the table ignored the row".to_owned(),
+            },
+            Err(cause) => match refusal(&cause) {
+                Some((column, reason)) => Outcome::Refused { column, reason },
+                None => return Err(failed(DOING, cause)),
+            },
+        };
+        if matches!(outcome, Outcome::Refused { .. }) {
+            savepoint("ROLLBACK TO SAVEPOINT some_rows").await?;
+        }
+        savepoint("RELEASE SAVEPOINT some_rows").await?;
+        Ok(outcome)
+    }
+
+    /// Whether all rows changed that should have.
+    async fn merge(
+        &self,
+        from: i32,
+        until: i32,
+        staged: u64,
+    ) -> Result<bool, tokio_postgres::Error> {
+        let range: [&(dyn ToSql + Sync); 2] = [&from, &until];
+        let mut expected = staged;
+        if self.counts_held {
+            let sql = self.staging.count_held();
+            let held: i64 = self.transaction.query_one(&sql, &range).await?.try_get(0)?;
+            expected = held.unsigned_abs();
+        }
+        let changed = self.transaction.execute(&self.sql, &range).await?;
+        Ok(changed >= expected)
+    }
+}
+
+/// Column and reason where the database refuses rows, not the work as a whole.
+fn refusal(cause: &tokio_postgres::Error) -> Option<(Option<String>, String)> {
+    let told = cause.as_db_error()?;
+    let Meaning { kind, .. } = meaning(cause);
+    // A row or an entry of an index that is larger than a page takes.
+    let too_big = told.code().code() == "54000";
+    let rows_alone = matches!(kind, ErrorKind::Rejected | ErrorKind::Data) && {
+        let class = told.code().code().get(..2);
+        matches!(class, Some("22" | "23" | "27" | "P0"))
+    };
+    (too_big || rows_alone).then(|| (told.column().map(str::to_owned), told.message().to_owned()))
+}
+
+fn row_number(row: i32) -> usize {
+    usize::try_from(row).unwrap_or_default()
+}
