@@ -181,6 +181,16 @@ impl Error {
         self
     }
 
+    /// Moves a position that is not before a place by so many bytes.
+    pub(crate) fn moved(mut self, place: u64, bytes: u64) -> Self {
+        if let Some(position) = &mut self.0.position
+            && *position >= place
+        {
+            *position += bytes;
+        }
+        self
+    }
+
     pub(crate) fn in_record(mut self, ordinal: u64) -> Self {
         self.0.record.get_or_insert(ordinal);
         self

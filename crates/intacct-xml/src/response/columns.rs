@@ -9,6 +9,7 @@ use arrow_schema::{Field, SchemaRef};
 use time::UtcOffset;
 
 use self::column::Column;
+use super::predict::Block;
 use super::target::{DataStart, RecordEnd, RecordTarget};
 use crate::error::{Error, shown};
 
@@ -40,6 +41,7 @@ pub struct Columns {
     schema: SchemaRef,
     columns: Vec<Column>,
     by_name: HashMap<String, usize>,
+    places: Places,
     options: ColumnOptions,
     /// The records in the columns.
     rows: usize,
@@ -97,6 +99,31 @@ pub struct RejectedRecord {
     pub reason: String,
 }
 
+/// Where the fields of a layout go.
+#[derive(Default)]
+struct Places {
+    layout: Option<u64>,
+    /// By column: the field.
+    by_column: Vec<Option<usize>>,
+    /// The fields without a column.
+    unknown: Vec<usize>,
+}
+
+impl Places {
+    fn of(block: &Block<'_>, columns: &[Column], by_name: &HashMap<String, usize>) -> Self {
+        let by_column = columns.iter().map(|column| block.place(column.name()));
+        let names = block.names().iter().enumerate();
+        Self {
+            layout: Some(block.layout_id()),
+            by_column: by_column.collect(),
+            unknown: names
+                .filter(|(_, name)| !by_name.contains_key(*name))
+                .map(|(field, _)| field)
+                .collect(),
+        }
+    }
+}
+
 /// The first thing that is wrong with the record being read.
 struct Problem {
     field: String,
@@ -145,6 +172,7 @@ impl Columns {
             schema,
             columns,
             by_name,
+            places: Places::default(),
             options,
             rows: 0,
             ordinal: 0,
@@ -209,6 +237,38 @@ impl Columns {
         self.unknown_fields.clear();
     }
 
+    /// Takes back what belongs to no whole record.
+    fn roll_back(&mut self) {
+        let rows = self.rows;
+        self.columns
+            .iter_mut()
+            .for_each(|column| column.truncate(rows));
+    }
+
+    /// Adds records column by column; `None`, and too much in the columns, if a value does not fit.
+    fn extend(&mut self, block: &Block<'_>) -> Option<()> {
+        if self.places.layout != Some(block.layout_id()) {
+            self.places = Places::of(block, &self.columns, &self.by_name);
+        }
+        let records = block.len();
+        for (column, field) in self.columns.iter_mut().zip(&self.places.by_column) {
+            match *field {
+                Some(field) => column.extend(block, field, self.options.source_offset)?,
+                None => column.extend_null(records)?,
+            }
+        }
+        for index in 0..self.places.unknown.len() {
+            let field = self.places.unknown[index];
+            let occurrences = block.occurrences(field) as u64;
+            if occurrences > 0 {
+                self.count_unknown(&block.names()[field], occurrences);
+            }
+        }
+        self.rows += records;
+        self.ordinal += records as u64;
+        Some(())
+    }
+
     fn index_of(&mut self, name: &str) -> Option<usize> {
         let expected = self.next;
         let index = match self.columns.get(expected) {
@@ -219,11 +279,11 @@ impl Columns {
         Some(index)
     }
 
-    fn count_unknown(&mut self, name: &str) {
+    fn count_unknown(&mut self, name: &str, occurrences: u64) {
         match self.unknown_fields.get_mut(name) {
-            Some(count) => *count += 1,
+            Some(count) => *count += occurrences,
             None => {
-                self.unknown_fields.insert(name.to_owned(), 1);
+                self.unknown_fields.insert(name.to_owned(), occurrences);
             }
         }
     }
@@ -298,7 +358,7 @@ impl RecordTarget for Columns {
             return Ok(());
         }
         let Some(index) = self.index_of(name) else {
-            self.count_unknown(name);
+            self.count_unknown(name, 1);
             return Ok(());
         };
         let column = &mut self.columns[index];
@@ -322,7 +382,7 @@ impl RecordTarget for Columns {
         if self.depth == 0 && self.problem.is_none() {
             match self.index_of(name) {
                 Some(_) => self.set_problem(name, None, "elements where a value belongs"),
-                None => self.count_unknown(name),
+                None => self.count_unknown(name, 1),
             }
         }
         self.depth += 1;
@@ -348,6 +408,15 @@ impl RecordTarget for Columns {
         Ok(())
     }
 
+    fn records(&mut self, block: &Block<'_>) -> Result<(), Error> {
+        if self.extend(block).is_some() {
+            return Ok(());
+        }
+        // A value does not fit. Which, and of which record, shows call by call.
+        self.roll_back();
+        block.replay(self)
+    }
+
     fn end_record(&mut self) -> Result<RecordEnd, Error> {
         if let Some((record, _)) = self.setting_aside.take() {
             self.rejected.push(record);
@@ -362,9 +431,7 @@ impl RecordTarget for Columns {
             self.ordinal += 1;
             return Ok(RecordEnd::Done);
         };
-        self.columns
-            .iter_mut()
-            .for_each(|column| column.truncate(self.rows));
+        self.roll_back();
         let record = RejectedRecord {
             ordinal: self.ordinal,
             fields: Vec::new(),

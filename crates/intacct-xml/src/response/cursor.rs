@@ -19,6 +19,8 @@ pub(super) struct Cursor<'a> {
     options: &'a ReadOptions,
     /// How many bytes of the answer come before `document`.
     skipped: u64,
+    /// What was taken out of the document: how many bytes, behind which place.
+    gap: Gap,
     depth: usize,
     elements: u64,
     stage: Stage,
@@ -46,8 +48,13 @@ pub(super) enum Token<'a> {
 /// A start tag.
 pub(super) struct Tag<'a> {
     start: BytesStart<'a>,
-    /// Where it begins in the document.
-    begins: usize,
+}
+
+/// A part of the answer that a document is read without.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Gap {
+    pub(super) behind: usize,
+    pub(super) bytes: u64,
 }
 
 impl<'a> Cursor<'a> {
@@ -57,6 +64,7 @@ impl<'a> Cursor<'a> {
             document,
             options,
             skipped,
+            gap: Gap::default(),
             depth: 0,
             elements: 0,
             stage: Stage::Start,
@@ -65,13 +73,29 @@ impl<'a> Cursor<'a> {
         }
     }
 
-    /// A cursor over an element that this one has already passed, from its start tag to here.
-    pub(super) fn again(&self, begins: usize) -> Self {
-        let document = self
-            .document
-            .get(begins..self.local_position())
-            .unwrap_or_default();
-        Self::new(document, self.skipped + begins as u64, self.options)
+    /// A cursor over one element that stands so deep in the answer.
+    pub(super) fn inside(
+        document: &'a str,
+        skipped: u64,
+        depth: usize,
+        options: &'a ReadOptions,
+    ) -> Self {
+        Self {
+            depth,
+            stage: Stage::InRoot,
+            ..Self::new(document, skipped, options)
+        }
+    }
+
+    /// Says that a part of the answer is not in the document.
+    pub(super) fn without(mut self, gap: Gap) -> Self {
+        self.gap = gap;
+        self
+    }
+
+    /// Counts elements that were opened before the document was read.
+    pub(super) fn count_elements(&mut self, elements: u64) {
+        self.elements += elements;
     }
 
     pub(super) fn next(&mut self) -> Result<Token<'a>, Error> {
@@ -81,7 +105,6 @@ impl<'a> Cursor<'a> {
             return Ok(Token::Close);
         }
         loop {
-            let begins = self.local_position();
             let event = match self.reader.read_event() {
                 Ok(event) => event,
                 Err(error) => return Err(self.not_well_formed(error)),
@@ -96,12 +119,12 @@ impl<'a> Cursor<'a> {
             match event {
                 Event::Start(start) => {
                     self.enter(&start)?;
-                    return Ok(Token::Open(Tag { start, begins }));
+                    return Ok(Token::Open(Tag { start }));
                 }
                 Event::Empty(start) => {
                     self.enter(&start)?;
                     self.close_is_due = true;
-                    return Ok(Token::Open(Tag { start, begins }));
+                    return Ok(Token::Open(Tag { start }));
                 }
                 Event::End(_) => {
                     self.leave();
@@ -213,7 +236,16 @@ impl<'a> Cursor<'a> {
 
     /// Where this cursor is, in bytes from the start of the answer.
     pub(super) fn position(&self) -> u64 {
-        self.skipped + self.reader.buffer_position()
+        self.in_the_answer(self.local_position())
+    }
+
+    fn in_the_answer(&self, place: usize) -> u64 {
+        let gap = if place >= self.gap.behind {
+            self.gap.bytes
+        } else {
+            0
+        };
+        self.skipped + place as u64 + gap
     }
 
     /// How many illegal characters came as references and were dropped.
@@ -235,7 +267,8 @@ impl<'a> Cursor<'a> {
         Error::protocol(what).at(self.position())
     }
 
-    fn local_position(&self) -> usize {
+    /// Where this cursor is in its document.
+    pub(super) fn local_position(&self) -> usize {
         usize::try_from(self.reader.buffer_position()).unwrap_or(usize::MAX)
     }
 
@@ -309,31 +342,21 @@ impl<'a> Cursor<'a> {
 
     /// The text of a reference, or nothing if it is a character that is dropped.
     fn resolve(&mut self, reference: &BytesRef<'_>) -> Result<Option<Cow<'a, str>>, Error> {
-        let named = match &**reference {
-            "amp" => "&",
-            "lt" => "<",
-            "gt" => ">",
-            "quot" => "\"",
-            "apos" => "'",
-            number if number.starts_with('#') => {
-                let Some(code) = character_code(&number[1..]) else {
-                    return Err(self.wrong("the answer has a character reference without a number"));
-                };
-                return match char::from_u32(code).filter(|c| is_allowed(*c)) {
-                    Some(character) => Ok(Some(Cow::Owned(character.to_string()))),
-                    None => self.illegal(1).map(|()| None),
-                };
+        match character(reference) {
+            Reference::Allowed(character) => {
+                Ok(Some(character.encode_utf8(&mut [0; 4]).to_owned().into()))
             }
-            unknown => {
-                return Err(self
-                    .wrong(format!(
-                        "the answer has the unknown entity {}",
-                        shown(unknown)
-                    ))
-                    .advise("only amp, lt, gt, quot, apos and numbers can stand in it"));
+            Reference::Forbidden => self.illegal(1).map(|()| None),
+            Reference::NoNumber => {
+                Err(self.wrong("the answer has a character reference without a number"))
             }
-        };
-        Ok(Some(Cow::Borrowed(named)))
+            Reference::Unknown => Err(self
+                .wrong(format!(
+                    "the answer has the unknown entity {}",
+                    shown(reference)
+                ))
+                .advise("only amp, lt, gt, quot, apos and numbers can stand in it")),
+        }
     }
 
     fn illegal(&mut self, count: u64) -> Result<(), Error> {
@@ -375,6 +398,7 @@ impl<'a> Cursor<'a> {
     /// The parser's own words can quote the answer, so they are not kept.
     fn not_well_formed(&self, error: XmlError) -> Error {
         let at_the_end = self.local_position() >= self.document.len();
+        let noticed = usize::try_from(self.reader.error_position()).unwrap_or(usize::MAX);
         let what = match &error {
             XmlError::Syntax(SyntaxError::InvalidBangMarkup) if !self.ends_in_a_bang() => {
                 "markup that begins with <! and is unknown"
@@ -394,18 +418,13 @@ impl<'a> Cursor<'a> {
         };
         Error::protocol(format!("the answer is not well formed: it has {what}"))
             .advise("none of its records may be used; send the read again")
-            .at(self.skipped + self.reader.error_position())
+            .at(self.in_the_answer(noticed))
     }
 }
 
 impl Tag<'_> {
     pub(super) fn name(&self) -> &str {
         self.start.name().0
-    }
-
-    /// Where the tag begins in the cursor's document.
-    pub(super) fn begins(&self) -> usize {
-        self.begins
     }
 
     pub(super) fn has_attributes(&self) -> bool {
@@ -478,6 +497,36 @@ static NAME_BYTES: [bool; 256] = {
     }
     table
 };
+
+/// What stands between `&` and `;`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Reference {
+    /// A character that XML allows.
+    Allowed(char),
+    /// The number of a character that XML forbids, or of none at all.
+    Forbidden,
+    /// A `#` that no number follows.
+    NoNumber,
+    /// A name that XML does not know.
+    Unknown,
+}
+
+pub(super) fn character(reference: &str) -> Reference {
+    match reference {
+        "amp" => Reference::Allowed('&'),
+        "lt" => Reference::Allowed('<'),
+        "gt" => Reference::Allowed('>'),
+        "quot" => Reference::Allowed('"'),
+        "apos" => Reference::Allowed('\''),
+        _ => match reference.strip_prefix('#').map(character_code) {
+            None => Reference::Unknown,
+            Some(None) => Reference::NoNumber,
+            Some(Some(code)) => char::from_u32(code)
+                .filter(|c| is_allowed(*c))
+                .map_or(Reference::Forbidden, Reference::Allowed),
+        },
+    }
+}
 
 /// The number of `#10` or `#xA`; numbers beyond all characters are kept as such.
 fn character_code(number: &str) -> Option<u32> {

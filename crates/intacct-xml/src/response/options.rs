@@ -11,6 +11,8 @@ pub struct ReadOptions {
     pub illegal_characters: IllegalCharacters,
     /// Whether a page must hold as many records as it says. Default: yes.
     pub record_count: RecordCount,
+    /// Whether records are compared with the layout of earlier ones. Default: yes.
+    pub prediction: Prediction,
     /// How deep elements may be nested. Default: 64.
     pub max_depth: usize,
     /// How many bytes the text of one element, or the attributes of one, may have. Default: 16 MiB.
@@ -47,11 +49,24 @@ pub enum RecordCount {
     Ignore,
 }
 
+/// Whether the layout of a record is predicted from earlier ones, which makes reading many times as
+/// fast and changes nothing else.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Prediction {
+    /// Records that look like earlier ones are compared instead of parsed.
+    #[default]
+    On,
+    /// Everything goes through the general reader, at the end of the answer.
+    Off,
+}
+
 impl Default for ReadOptions {
     fn default() -> Self {
         Self {
             illegal_characters: IllegalCharacters::default(),
             record_count: RecordCount::default(),
+            prediction: Prediction::default(),
             max_depth: 64,
             max_text_bytes: 16 << 20,
             max_records: 100_000,
@@ -73,6 +88,13 @@ impl ReadOptions {
     #[must_use]
     pub fn with_record_count(mut self, choice: RecordCount) -> Self {
         self.record_count = choice;
+        self
+    }
+
+    /// Sets whether the layout of records is predicted.
+    #[must_use]
+    pub fn with_prediction(mut self, choice: Prediction) -> Self {
+        self.prediction = choice;
         self
     }
 

@@ -1,53 +1,58 @@
 //! From the body of an answer to its envelope and its records.
 
 use super::body::Body;
-use super::cursor::{Cursor, Tag, Text, Token, is_blank};
+use super::cursor::{Cursor, Gap, Tag, Token, is_blank};
 use super::envelope::{
     AuthenticationStatus, ControlStatus, DataAttributes, FunctionResult, ListType, Operation,
     Response, Status,
 };
 use super::gateway_error::{GatewayError, error_message};
 use super::options::{ReadOptions, RecordCount};
-use super::target::{DataStart, RecordEnd, RecordTarget};
+use super::tape::Tape;
+use super::target::{DataStart, RecordTarget};
 use crate::error::{Error, shown};
 
-/// Reads a complete answer and hands its records to the target on the way.
-///
-/// The records count only if this returns `Ok`: then the end of the document has been seen, and each
-/// page held as many records as it said.
-/// `Ok` also covers answers that report a failure; see [`Response::failure`].
-///
-/// # Errors
-/// By [`ErrorKind`](crate::ErrorKind): `Truncated` for a body that ends too early, `NotXml` for
-/// something else than XML, `Protocol` for XML that is not well formed or not the documented
-/// envelope (what is missing is named), `Limit` for an answer beyond the options, `Data` where the
-/// target refuses a record.
-pub fn read_response(
-    body: &[u8],
-    options: &ReadOptions,
-    target: &mut dyn RecordTarget,
-) -> Result<Response, Error> {
-    target.begin_response()?;
-    let outcome = read_body(body, options, target);
-    if outcome.is_err() {
-        // What was handed over is not a page, so nobody can take it for one.
-        target.begin_response()?;
-    }
-    outcome
+/// A `data` element whose records were handed over before the answer was read to its end.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct HandedOver {
+    /// Where its first record stood in the answer.
+    pub(super) at: usize,
+    /// How many bytes from there on were records and are no longer in the document.
+    pub(super) bytes: u64,
+    pub(super) records: u64,
+    /// How many elements those records had, themselves included.
+    pub(super) elements: u64,
 }
 
-fn read_body(
-    body: &[u8],
+/// Reads a whole document, or one whose first records were already handed over and taken out.
+pub(super) fn read_document(
+    document: &[u8],
+    handed_over: Option<HandedOver>,
     options: &ReadOptions,
+    tape: &mut Tape,
     target: &mut dyn RecordTarget,
 ) -> Result<Response, Error> {
-    let body = Body::new(body, options)?;
-    let mut cursor = Cursor::new(&body.text, body.skipped, options);
+    let body = Body::new(document, options).map_err(|error| match handed_over {
+        Some(data) => error.moved(data.at as u64, data.bytes),
+        None => error,
+    })?;
+    let skipped = usize::try_from(body.skipped).unwrap_or(usize::MAX);
+    let handed_over = handed_over.map(|mut data| {
+        data.at = data.at.saturating_sub(skipped);
+        data
+    });
+    let gap = handed_over.map_or_else(Gap::default, |data| Gap {
+        behind: data.at,
+        bytes: data.bytes,
+    });
+    let mut cursor = Cursor::new(&body.text, body.skipped, options).without(gap);
     open_root(&mut cursor, "response")?;
     let mut response = Reading {
         cursor,
         target,
+        tape,
         records: 0,
+        handed_over,
     }
     .response()?;
     response.dropped_characters += body.dropped;
@@ -91,8 +96,10 @@ fn expect_end(cursor: &mut Cursor<'_>) -> Result<(), Error> {
 struct Reading<'a, 't> {
     cursor: Cursor<'a>,
     target: &'t mut dyn RecordTarget,
+    tape: &'t mut Tape,
     /// How many records were handed over so far.
     records: u64,
+    handed_over: Option<HandedOver>,
 }
 
 impl<'a> Reading<'a, '_> {
@@ -303,10 +310,18 @@ impl<'a> Reading<'a, '_> {
             control_id,
             attributes: &attributes,
         };
-        self.target
-            .begin_data(&start)
-            .map_err(|error| error.at(self.cursor.position()))?;
         let before = self.records;
+        let place = self.cursor.local_position();
+        match self.handed_over.take_if(|data| data.at == place) {
+            Some(data) => {
+                self.records += data.records;
+                self.cursor.count_elements(data.elements);
+            }
+            None => self
+                .target
+                .begin_data(&start)
+                .map_err(|error| error.at(self.cursor.position()))?,
+        }
         while let Some(record) = self.child("data")? {
             self.record(record)?;
         }
@@ -366,22 +381,8 @@ impl<'a> Reading<'a, '_> {
         }
         let position = self.cursor.position();
         let located = |error: Error| error.at(position).in_record(ordinal);
-        match hand_over(&mut self.cursor, &tag, self.target).map_err(located)? {
-            RecordEnd::Done => Ok(()),
-            RecordEnd::Again => {
-                let mut again = self.cursor.again(tag.begins());
-                let Token::Open(tag) = again.next()? else {
-                    return Err(self.cursor.wrong("a record cannot be read again"));
-                };
-                match hand_over(&mut again, &tag, self.target).map_err(located)? {
-                    RecordEnd::Done => Ok(()),
-                    RecordEnd::Again => Err(located(
-                        Error::data("a target asks for the same record a third time")
-                            .advise("it must be done with a record when it gets it again"),
-                    )),
-                }
-            }
-        }
+        self.tape.record(&mut self.cursor, &tag).map_err(located)?;
+        self.tape.play(self.target).map_err(located)
     }
 
     /// The next element in the one that is open, or `None` at its end. Text between them is an error.
@@ -437,78 +438,6 @@ impl<'a> Reading<'a, '_> {
     fn missing(&self, element: &'static str, parent: &'static str) -> Error {
         Error::missing(element, parent).at(self.cursor.position())
     }
-}
-
-/// Hands the record just opened to the target.
-///
-/// Whether an element is a field or a group shows only at what comes next, so the last tag is held.
-fn hand_over<'a>(
-    cursor: &mut Cursor<'a>,
-    record: &Tag<'a>,
-    target: &mut dyn RecordTarget,
-) -> Result<RecordEnd, Error> {
-    let most_fields = cursor.options().max_fields;
-    let first_element = cursor.elements();
-    let mut groups: Vec<Tag<'a>> = Vec::new();
-    let mut held: Option<Tag<'a>> = None;
-    let mut text = Text::default();
-    announce(cursor, record, target)?;
-    target.begin_record(record.name())?;
-    loop {
-        match cursor.next()? {
-            Token::Text(piece) => cursor.push(&mut text, piece)?,
-            Token::Open(tag) => {
-                if cursor.elements() - first_element > most_fields {
-                    return Err(cursor.too_many(
-                        "fields in a record, more than",
-                        most_fields,
-                        "max_fields",
-                    ));
-                }
-                if let Some(group) = held.replace(tag) {
-                    announce(cursor, &group, target)?;
-                    target.begin_group(group.name())?;
-                    groups.push(group);
-                }
-                flush(&mut text, target)?;
-            }
-            Token::Close => {
-                if let Some(field) = held.take() {
-                    announce(cursor, &field, target)?;
-                    let value = Some(text.as_str()).filter(|value| !value.is_empty());
-                    target.field(field.name(), value)?;
-                    text.clear();
-                    continue;
-                }
-                flush(&mut text, target)?;
-                match groups.pop() {
-                    Some(group) => target.end_group(group.name())?,
-                    None => return target.end_record(),
-                }
-            }
-            Token::End => return Err(Error::truncated().at(cursor.position())),
-        }
-    }
-}
-
-fn announce<'a>(
-    cursor: &mut Cursor<'a>,
-    tag: &Tag<'a>,
-    target: &mut dyn RecordTarget,
-) -> Result<(), Error> {
-    if !tag.has_attributes() {
-        return Ok(());
-    }
-    cursor.attributes(tag, |name, value| target.attribute(tag.name(), name, value))
-}
-
-/// Text beside elements; white space between them is only layout.
-fn flush(text: &mut Text<'_>, target: &mut dyn RecordTarget) -> Result<(), Error> {
-    if !is_blank(text.as_str()) {
-        target.text(text.as_str())?;
-    }
-    text.clear();
-    Ok(())
 }
 
 /// A number of an attribute; empty is none.

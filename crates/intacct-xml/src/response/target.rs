@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::envelope::DataAttributes;
+use super::predict::Block;
 use crate::error::Error;
 
 /// Takes the records of an answer, one call at a time, while it is read.
@@ -69,6 +70,17 @@ pub trait RecordTarget {
     /// The record ends.
     fn end_record(&mut self) -> Result<RecordEnd, Error>;
 
+    /// Several records of the same layout, in place of the calls for each of them.
+    ///
+    /// By default those calls are made, so that this is only about speed: a target that takes the
+    /// records whole must do with them what it does call by call.
+    ///
+    /// # Errors
+    /// As the other methods; say with [`Block::locate`] which record it was.
+    fn records(&mut self, block: &Block<'_>) -> Result<(), Error> {
+        block.replay(self)
+    }
+
     /// The `data` ends.
     fn end_data(&mut self) -> Result<(), Error> {
         Ok(())
@@ -103,6 +115,10 @@ pub struct DataStart<'a> {
 pub struct Discard;
 
 impl RecordTarget for Discard {
+    fn records(&mut self, _block: &Block<'_>) -> Result<(), Error> {
+        Ok(())
+    }
+
     fn begin_record(&mut self, _name: &str) -> Result<(), Error> {
         Ok(())
     }
@@ -197,6 +213,10 @@ impl RecordTarget for Dispatch<'_> {
 
     fn end_record(&mut self) -> Result<RecordEnd, Error> {
         self.target()?.end_record()
+    }
+
+    fn records(&mut self, block: &Block<'_>) -> Result<(), Error> {
+        self.target()?.records(block)
     }
 
     fn end_data(&mut self) -> Result<(), Error> {

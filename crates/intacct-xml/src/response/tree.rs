@@ -46,6 +46,11 @@ impl Tree {
         &self.data
     }
 
+    /// Takes the record out that was read last.
+    pub(super) fn pop_record(&mut self) -> Option<Element> {
+        self.data.last_mut()?.records.pop()
+    }
+
     /// The records of the function with this control id; none if it gave none.
     pub fn records(&self, control_id: &str) -> &[Element] {
         self.data

@@ -11,6 +11,7 @@ use arrow_schema::{DataType, Field, TimeUnit};
 use time::UtcOffset;
 
 use crate::error::{Error, shown};
+use crate::response::predict::Block;
 use crate::values;
 
 /// Values and nulls of a column. Rows can be taken back, which Arrow's own builders cannot.
@@ -128,6 +129,55 @@ impl Column {
         Ok(())
     }
 
+    /// Adds a field's values of several records. `None` if one of them does not fit: then it is not
+    /// known how many were added.
+    pub(super) fn extend(
+        &mut self,
+        block: &Block<'_>,
+        field: usize,
+        source: UtcOffset,
+    ) -> Option<()> {
+        let texts = block.texts(field);
+        let (valid, nullable) = (&mut self.valid, self.nullable);
+        match &mut self.values {
+            Values::Text { bytes, offsets } => {
+                for text in texts {
+                    if let Some(text) = text {
+                        bytes.push_str(text);
+                    } else if !nullable {
+                        return None;
+                    }
+                    offsets.push(bytes.len() as i32);
+                    valid.push(text.is_some());
+                }
+                // Offsets beyond it were cut, but this one's end shows it.
+                i32::try_from(bytes.len()).ok().map(drop)
+            }
+            Values::Integer(numbers) => extend(numbers, valid, nullable, texts, values::integer),
+            Values::Decimal {
+                units,
+                precision,
+                scale,
+            } => extend(units, valid, nullable, texts, |text| {
+                values::decimal(text, *scale, *precision)
+            }),
+            Values::Boolean(bits) => extend(bits, valid, nullable, texts, values::boolean),
+            Values::Date(days) => extend(days, valid, nullable, texts, values::date_days),
+            Values::Timestamp(micros) => extend(micros, valid, nullable, texts, |text| {
+                values::timestamp_microseconds(text, source)
+            }),
+        }
+    }
+
+    /// Adds nulls, or `None` if there must not be any.
+    pub(super) fn extend_null(&mut self, rows: usize) -> Option<()> {
+        if !self.nullable {
+            return None;
+        }
+        (0..rows).for_each(|_| self.push_null());
+        Some(())
+    }
+
     pub(super) fn push_null(&mut self) {
         match &mut self.values {
             Values::Text { bytes, offsets } => {
@@ -208,6 +258,26 @@ impl Column {
         };
         Ok(array)
     }
+}
+
+fn extend<'t, T: Default>(
+    values: &mut Vec<T>,
+    valid: &mut Vec<bool>,
+    nullable: bool,
+    texts: impl Iterator<Item = Option<&'t str>>,
+    parse: impl Fn(&[u8]) -> Result<T, &'static str>,
+) -> Option<()> {
+    for text in texts {
+        let text = text.map(|text| text.as_bytes().trim_ascii());
+        let text = text.filter(|text| !text.is_empty());
+        match text {
+            Some(text) => values.push(parse(text).ok()?),
+            None if nullable => values.push(T::default()),
+            None => return None,
+        }
+        valid.push(text.is_some());
+    }
+    Some(())
 }
 
 pub(super) fn refused() -> Error {

@@ -1,0 +1,242 @@
+//! Records as lines of JSON.
+
+use std::collections::HashMap;
+
+use super::predict::{Block, Value};
+use super::target::{DataStart, RecordEnd, RecordTarget};
+use super::tree::{Element, Tree};
+use crate::error::Error;
+
+/// Writes every record as one line of JSON (newline-delimited JSON, RFC 8259 texts).
+///
+/// | in the answer | in the line |
+/// |---|---|
+/// | a field | a string: nothing is typed |
+/// | an empty field | `null` |
+/// | an element with elements in it | an object |
+/// | elements of one name in a row | an array, where the first of them stands |
+/// | an attribute, text beside elements | `"@name"`, `"#text"` in the object of its element |
+///
+/// Fields stand in the order of the answer under their names there.
+/// Records of all functions of an answer go into the same lines.
+#[derive(Clone, Default)]
+pub struct NdjsonLines {
+    lines: Vec<u8>,
+    records: u64,
+    /// The record that arrives call by call.
+    record: Tree,
+    /// The keys of a layout: `,"NAME":`.
+    keys: Vec<Vec<u8>>,
+    layout: Option<u64>,
+}
+
+impl NdjsonLines {
+    /// No lines yet.
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// The lines, each with its line feed; UTF-8.
+    pub fn as_bytes(&self) -> &[u8] {
+        &self.lines
+    }
+
+    /// How many lines there are.
+    pub fn records(&self) -> u64 {
+        self.records
+    }
+
+    /// Takes the lines out.
+    pub fn take(&mut self) -> Vec<u8> {
+        self.records = 0;
+        std::mem::take(&mut self.lines)
+    }
+
+    /// Forgets the lines, keeps the memory: for lines that were written elsewhere.
+    ///
+    /// A page counts only when its answer was read to the end, so whoever writes lines before that
+    /// must be able to take them back.
+    pub fn clear(&mut self) {
+        self.records = 0;
+        self.lines.clear();
+    }
+
+    fn learn(&mut self, block: &Block<'_>) {
+        self.layout = Some(block.layout_id());
+        self.keys = block
+            .names()
+            .iter()
+            .map(|name| {
+                let mut key = vec![b','];
+                push_string(&mut key, name);
+                key.push(b':');
+                key
+            })
+            .collect();
+    }
+}
+
+impl std::fmt::Debug for NdjsonLines {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("NdjsonLines")
+            .field("records", &self.records)
+            .field("bytes", &self.lines.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl RecordTarget for NdjsonLines {
+    fn begin_response(&mut self) -> Result<(), Error> {
+        self.clear();
+        self.record.begin_response()
+    }
+
+    fn begin_data(&mut self, data: &DataStart<'_>) -> Result<(), Error> {
+        self.record.begin_data(data)
+    }
+
+    fn attribute(&mut self, element: &str, name: &str, value: &str) -> Result<(), Error> {
+        self.record.attribute(element, name, value)
+    }
+
+    fn begin_record(&mut self, name: &str) -> Result<(), Error> {
+        self.record.begin_record(name)
+    }
+
+    fn field(&mut self, name: &str, value: Option<&str>) -> Result<(), Error> {
+        self.record.field(name, value)
+    }
+
+    fn begin_group(&mut self, name: &str) -> Result<(), Error> {
+        self.record.begin_group(name)
+    }
+
+    fn end_group(&mut self, name: &str) -> Result<(), Error> {
+        self.record.end_group(name)
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), Error> {
+        self.record.text(text)
+    }
+
+    fn records(&mut self, block: &Block<'_>) -> Result<(), Error> {
+        if self.layout != Some(block.layout_id()) {
+            self.learn(block);
+        }
+        for record in 0..block.len() {
+            let start = self.lines.len();
+            for (field, key) in self.keys.iter().enumerate() {
+                match block.value(record, field) {
+                    Value::Absent => {}
+                    Value::Empty => {
+                        self.lines.extend_from_slice(key);
+                        self.lines.extend_from_slice(b"null");
+                    }
+                    Value::Text(text) => {
+                        self.lines.extend_from_slice(key);
+                        push_string(&mut self.lines, text);
+                    }
+                }
+            }
+            close_line(&mut self.lines, start);
+        }
+        self.records += block.len() as u64;
+        Ok(())
+    }
+
+    fn end_record(&mut self) -> Result<RecordEnd, Error> {
+        let end = self.record.end_record()?;
+        if let Some(record) = self.record.pop_record() {
+            push_object(&mut self.lines, &record);
+            self.lines.push(b'\n');
+            self.records += 1;
+        }
+        Ok(end)
+    }
+}
+
+/// Turns members, each with a comma before it, into the object of a line.
+fn close_line(lines: &mut Vec<u8>, start: usize) {
+    match lines.get_mut(start) {
+        Some(comma) => *comma = b'{',
+        None => lines.push(b'{'),
+    }
+    lines.extend_from_slice(b"}\n");
+}
+
+fn push_value(out: &mut Vec<u8>, element: &Element) {
+    let is_field = element.children().is_empty() && element.attributes().next().is_none();
+    match element.text() {
+        Some(text) if is_field => push_string(out, text),
+        None if is_field => out.extend_from_slice(b"null"),
+        _ => push_object(out, element),
+    }
+}
+
+fn push_object(out: &mut Vec<u8>, element: &Element) {
+    let mut by_name: HashMap<&str, Vec<&Element>> = HashMap::new();
+    for child in element.children() {
+        by_name.entry(child.name()).or_default().push(child);
+    }
+    let start = out.len();
+    for (name, value) in element.attributes() {
+        push_key(out, &["@", name].concat());
+        push_string(out, value);
+    }
+    if let Some(text) = element.text() {
+        push_key(out, "#text");
+        push_string(out, text);
+    }
+    for child in element.children() {
+        let Some(row) = by_name.remove(child.name()) else {
+            continue;
+        };
+        push_key(out, child.name());
+        match row[..] {
+            [single] => push_value(out, single),
+            _ => push_array(out, &row),
+        }
+    }
+    match out.get_mut(start) {
+        Some(comma) => *comma = b'{',
+        None => out.push(b'{'),
+    }
+    out.push(b'}');
+}
+
+fn push_array(out: &mut Vec<u8>, elements: &[&Element]) {
+    let mut separator = b'[';
+    for element in elements {
+        out.push(separator);
+        push_value(out, element);
+        separator = b',';
+    }
+    out.push(b']');
+}
+
+fn push_key(out: &mut Vec<u8>, name: &str) {
+    out.push(b',');
+    push_string(out, name);
+    out.push(b':');
+}
+
+fn push_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let mut run = 0;
+    for (at, byte) in text.bytes().enumerate() {
+        let escape: &[u8] = match byte {
+            b'"' => b"\\\"",
+            b'\\' => b"\\\\",
+            b'\n' => b"\\n",
+            b'\r' => b"\\r",
+            b'\t' => b"\\t",
+            // XML has no other control characters.
+            _ => continue,
+        };
+        out.extend_from_slice(&text.as_bytes()[run..at]);
+        out.extend_from_slice(escape);
+        run = at + 1;
+    }
+    out.extend_from_slice(&text.as_bytes()[run..]);
+    out.push(b'"');
+}

@@ -1,0 +1,216 @@
+//! Records that fit a layout, handed over together.
+
+use super::layout::Layout;
+use crate::error::Error;
+use crate::response::tape::twice_at_most;
+use crate::response::target::{RecordEnd, RecordTarget};
+
+/// Records of one layout that stand behind each other in an answer, not yet copied anywhere.
+///
+/// A [`RecordTarget`] is given them whole and may look a field up once for all of them. Each record
+/// has a place for every field of the layout; what stands there is a [`Value`].
+#[derive(Clone, Copy)]
+pub struct Block<'a> {
+    pub(super) layout: &'a Layout,
+    /// The records as they stand in the answer.
+    pub(super) text: &'a str,
+    /// The texts that had references in them.
+    pub(super) decoded: &'a str,
+    /// By record, then by field.
+    pub(super) spans: &'a [Span],
+    /// Where each record begins in the text.
+    pub(super) starts: &'a [u32],
+    /// The fields that are kept from the target.
+    pub(super) hidden: &'a [usize],
+    /// How many records of the answer come before these.
+    pub(super) ordinal: u64,
+    /// Where in the answer the text stands.
+    pub(super) position: u64,
+}
+
+/// What a record has of a field.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Value<'a> {
+    /// The record does not have the field.
+    Absent,
+    /// The field is there, empty or self-closed.
+    Empty,
+    /// The field's text, decoded; never empty.
+    Text(&'a str),
+}
+
+/// Where a value stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Span {
+    /// In the text, or from [`DECODED`] on in the decoded texts.
+    start: u32,
+    len: u32,
+}
+
+const DECODED: u32 = 1 << 31;
+
+impl Span {
+    pub(super) const ABSENT: Self = Self {
+        start: 0,
+        len: u32::MAX,
+    };
+    pub(super) const EMPTY: Self = Self { start: 0, len: 0 };
+    /// Texts of a block stand below this.
+    pub(super) const LIMIT: usize = DECODED as usize;
+
+    pub(super) fn in_text(start: usize, end: usize) -> Self {
+        Self {
+            start: start as u32,
+            len: (end - start) as u32,
+        }
+    }
+
+    pub(super) fn in_decoded(start: usize, end: usize) -> Self {
+        Self {
+            start: start as u32 | DECODED,
+            len: (end - start) as u32,
+        }
+    }
+}
+
+impl<'a> Block<'a> {
+    /// How many records there are; at least one.
+    #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
+    pub fn len(&self) -> usize {
+        self.starts.len()
+    }
+
+    /// The name of the record element, such as `VENDOR`.
+    pub fn record_name(&self) -> &'a str {
+        self.layout.record()
+    }
+
+    /// The names of the fields, in the order in which they stand in every record.
+    pub fn names(&self) -> &'a [String] {
+        self.layout.names()
+    }
+
+    /// A number that is the same for blocks with the same names, so that a target looks them up once.
+    pub fn layout_id(&self) -> u64 {
+        self.layout.id()
+    }
+
+    /// The place of a field, if the layout has it.
+    pub fn place(&self, name: &str) -> Option<usize> {
+        self.layout.place(name)
+    }
+
+    /// What a record has of a field; both are counted from 0.
+    ///
+    /// [`Value::Absent`] for places that there are not.
+    #[inline]
+    pub fn value(&self, record: usize, field: usize) -> Value<'a> {
+        if field >= self.layout.len() || self.hidden.contains(&field) {
+            return Value::Absent;
+        }
+        match self.spans.get(record * self.layout.len() + field) {
+            Some(&span) => self.resolve(span),
+            None => Value::Absent,
+        }
+    }
+
+    /// The same records without some of their fields, to be handed to another target.
+    #[must_use]
+    pub fn hiding(self, fields: &'a [usize]) -> Self {
+        Self {
+            hidden: fields,
+            ..self
+        }
+    }
+
+    /// A field's texts, by record; `None` for empty and absent ones alike.
+    #[inline]
+    pub fn texts(&self, field: usize) -> impl Iterator<Item = Option<&'a str>> {
+        let is_hidden = field >= self.layout.len() || self.hidden.contains(&field);
+        let block = *self;
+        let spans = self.spans.get(field..).unwrap_or_default();
+        let column = spans.iter().step_by(self.layout.len()).take(self.len());
+        column.map(move |&span| match block.resolve(span) {
+            Value::Text(text) if !is_hidden => Some(text),
+            _ => None,
+        })
+    }
+
+    /// How many records have a field, be it empty.
+    pub fn occurrences(&self, field: usize) -> usize {
+        (0..self.len())
+            .filter(|&record| self.value(record, field) != Value::Absent)
+            .count()
+    }
+
+    #[inline]
+    fn resolve(&self, span: Span) -> Value<'a> {
+        match span.len {
+            0 => Value::Empty,
+            u32::MAX => Value::Absent,
+            _ => Value::Text(self.text_at(span)),
+        }
+    }
+
+    /// The text of a span that is not absent.
+    #[inline]
+    fn text_at(&self, span: Span) -> &'a str {
+        let start = (span.start & !DECODED) as usize;
+        let whole = if span.start < DECODED {
+            self.text
+        } else {
+            self.decoded
+        };
+        whole
+            .get(start..start + span.len as usize)
+            .unwrap_or_default()
+    }
+
+    /// Hands over each record as if it had been read one call at a time.
+    ///
+    /// # Errors
+    /// The first error of the target, with the record that it concerns.
+    pub fn replay(&self, target: &mut (impl RecordTarget + ?Sized)) -> Result<(), Error> {
+        (0..self.len()).try_for_each(|record| {
+            twice_at_most(target, |target| self.replay_one(record, target))
+                .map_err(|error| self.locate(record, error))
+        })
+    }
+
+    fn replay_one(
+        &self,
+        record: usize,
+        target: &mut (impl RecordTarget + ?Sized),
+    ) -> Result<RecordEnd, Error> {
+        target.begin_record(self.record_name())?;
+        for (field, name) in self.names().iter().enumerate() {
+            match self.value(record, field) {
+                Value::Absent => {}
+                Value::Empty => target.field(name, None)?,
+                Value::Text(text) => target.field(name, Some(text))?,
+            }
+        }
+        target.end_record()
+    }
+
+    /// Adds to an error which record it concerns.
+    #[must_use]
+    pub fn locate(&self, record: usize, error: Error) -> Error {
+        let start = self.starts.get(record).copied().unwrap_or_default();
+        let behind_tag = u64::from(start) + self.layout.begin.len() as u64;
+        error
+            .at(self.position + behind_tag)
+            .in_record(self.ordinal + record as u64)
+    }
+}
+
+impl std::fmt::Debug for Block<'_> {
+    /// Leaves the values out.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Block")
+            .field("record_name", &self.record_name())
+            .field("names", &self.names())
+            .field("len", &self.len())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,191 @@
+//! What the records of a page have in common: their names, and the bytes between their values.
+
+use std::collections::HashMap;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::literal::Literal;
+
+/// The names of a record and of its fields in order, and every piece of markup between two values.
+#[derive(Debug)]
+pub(super) struct Layout {
+    id: u64,
+    record: String,
+    names: Vec<String>,
+    places: HashMap<String, usize>,
+    /// `<RECORD>`.
+    pub(super) begin: Literal,
+    /// `<RECORD>`, the white space behind it, and `<FIRST`.
+    pub(super) first: Literal,
+    /// `</RECORD>`.
+    pub(super) end: Literal,
+    /// By field: `</FIELD>`, white space and `<NEXT`; behind the last field `</RECORD>`.
+    pub(super) behind_value: Vec<Literal>,
+    /// The same without `</FIELD>`, as it stands behind `<FIELD/>`.
+    pub(super) behind_empty: Vec<Literal>,
+    /// By field: `<FIELD`.
+    pub(super) open: Vec<Literal>,
+    /// By field: `</FIELD>`.
+    pub(super) close: Vec<Literal>,
+}
+
+/// The white space in a record.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Gaps<'a> {
+    pub(super) before_first: &'a [u8],
+    pub(super) between: &'a [u8],
+    pub(super) behind_last: &'a [u8],
+}
+
+impl Layout {
+    /// The layout of a record with these fields, or none if two have the same name or there are none.
+    pub(super) fn new(record: &str, names: Vec<String>, gaps: Gaps<'_>) -> Option<Self> {
+        static NEXT: AtomicU64 = AtomicU64::new(0);
+        let places: HashMap<_, _> = names.iter().cloned().zip(0..).collect();
+        if names.is_empty() || places.len() < names.len() {
+            return None;
+        }
+        let open = |name: &str| ["<", name].concat();
+        let close = |name: &str| ["</", name, ">"].concat();
+        let begin = ["<", record, ">"].concat();
+        let behind = |index: usize| match names.get(index + 1) {
+            Some(next) => [gaps.between, open(next).as_bytes()].concat(),
+            None => [gaps.behind_last, close(record).as_bytes()].concat(),
+        };
+        let behind_value = |(index, name): (usize, &String)| {
+            Literal::new(&[close(name).as_bytes(), &behind(index)].concat())
+        };
+        let first = names.first().map(|name| open(name)).unwrap_or_default();
+        Some(Self {
+            id: NEXT.fetch_add(1, Ordering::Relaxed),
+            record: record.to_owned(),
+            begin: Literal::new(begin.as_bytes()),
+            first: Literal::new(&[begin.as_bytes(), gaps.before_first, first.as_bytes()].concat()),
+            end: Literal::new(close(record).as_bytes()),
+            behind_value: names.iter().enumerate().map(behind_value).collect(),
+            behind_empty: (0..names.len())
+                .map(|index| Literal::new(&behind(index)))
+                .collect(),
+            open: names
+                .iter()
+                .map(|name| Literal::new(open(name).as_bytes()))
+                .collect(),
+            close: names
+                .iter()
+                .map(|name| Literal::new(close(name).as_bytes()))
+                .collect(),
+            names,
+            places,
+        })
+    }
+
+    /// A number that no other layout of this process has.
+    pub(super) fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(super) fn record(&self) -> &str {
+        &self.record
+    }
+
+    pub(super) fn names(&self) -> &[String] {
+        &self.names
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.names.len()
+    }
+
+    pub(super) fn place(&self, name: &str) -> Option<usize> {
+        self.places.get(name).copied()
+    }
+
+    /// The fields of this layout and of a record that did not fit, each in its order; only those of
+    /// the record if the two orders contradict each other.
+    pub(super) fn united<'n>(&self, fields: impl Iterator<Item = &'n str>) -> Vec<String> {
+        let fields: Vec<&str> = fields.collect();
+        let mut united = Vec::with_capacity(self.len() + fields.len());
+        let mut next = 0;
+        for &name in &fields {
+            if let Some(place) = self.place(name) {
+                if place < next {
+                    return fields.into_iter().map(str::to_owned).collect();
+                }
+                united.extend_from_slice(&self.names[next..=place]);
+                next = place + 1;
+            } else {
+                united.push(name.to_owned());
+            }
+        }
+        united.extend_from_slice(&self.names[next..]);
+        united
+    }
+}
+
+impl<'a> Gaps<'a> {
+    /// The white space of a record without attributes, groups, comments and CDATA.
+    pub(super) fn of(record: &'a [u8]) -> Self {
+        let space_behind_tag = |from: usize| {
+            let rest = record.get(from..).unwrap_or_default();
+            let tag = rest.iter().position(|&byte| byte == b'>');
+            let rest = tag.map_or(&rest[..0], |end| &rest[end + 1..]);
+            let space = rest.iter().position(|byte| !byte.is_ascii_whitespace());
+            &rest[..space.unwrap_or(0)]
+        };
+        let before_first = space_behind_tag(0);
+        let first = record
+            .iter()
+            .position(|&byte| byte == b'>')
+            .map_or(0, |end| end + 1);
+        let first = first + before_first.len();
+        let is_empty = record[first..]
+            .split(|&byte| byte == b'>')
+            .next()
+            .is_some_and(|tag| tag.ends_with(b"/"));
+        let between = if is_empty {
+            space_behind_tag(first)
+        } else {
+            let close = record[first..].windows(2).position(|two| two == b"</");
+            space_behind_tag(first + close.unwrap_or(0))
+        };
+        let end = record.iter().rposition(|&byte| byte == b'<').unwrap_or(0);
+        let space = record[..end]
+            .iter()
+            .rev()
+            .take_while(|byte| byte.is_ascii_whitespace());
+        Self {
+            before_first,
+            between,
+            behind_last: &record[end - space.count()..end],
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn layout(names: &[&str]) -> Layout {
+        let names = names.iter().map(|&name| name.to_owned()).collect();
+        Layout::new("V", names, Gaps::default()).unwrap()
+    }
+
+    #[test]
+    fn orders_are_united_or_the_new_one_wins() {
+        let known = layout(&["A", "C", "E"]);
+        assert_eq!(
+            known.united(["A", "B", "E", "F"].into_iter()),
+            ["A", "B", "C", "E", "F"]
+        );
+        assert_eq!(known.united(["E", "A"].into_iter()), ["E", "A"]);
+    }
+
+    #[test]
+    fn white_space_is_learned_by_its_place() {
+        let gaps = Gaps::of(b"<V>\n  <A>1 </A>\n   <B/>\n</V>");
+        assert_eq!(gaps.before_first, b"\n  ");
+        assert_eq!(gaps.between, b"\n   ");
+        assert_eq!(gaps.behind_last, b"\n");
+        assert_eq!(Gaps::of(b"<V> <A/>\t<B>x</B></V>").between, b"\t");
+        assert_eq!(Gaps::of(b"<V><A></A></V>"), Gaps::default());
+    }
+}

@@ -1,0 +1,192 @@
+//! Records as borrowed rows.
+
+use super::predict::{Block, Value};
+use super::target::{RecordEnd, RecordTarget};
+use crate::error::Error;
+
+/// Calls back with every record, as [`Row`]s that borrow from the answer.
+///
+/// Elements in elements are named by their path, as `APBILLITEMS/apbillitem/LINE_NO`; attributes are
+/// left out.
+///
+/// ```
+/// use intacct_xml::response::{EachRow, ReadOptions, read_response};
+/// # let answer = "<response><control><status>success</status></control><operation>\
+/// #     <authentication><status>success</status></authentication><result><status>success</status>\
+/// #     <function>query</function><controlid>f</controlid><data count=\"1\"><VENDOR>\
+/// #     <RECORDNO>7</RECORDNO><NAME>Smith</NAME></VENDOR></data></result></operation></response>";
+///
+/// let mut names = Vec::new();
+/// let mut rows = EachRow::new(|row| names.push(row.get("NAME").map(str::to_owned)));
+/// read_response(answer.as_bytes(), &ReadOptions::default(), &mut rows)?;
+/// assert_eq!(names, [Some("Smith".to_owned())]);
+/// # Ok::<(), intacct_xml::Error>(())
+/// ```
+///
+/// The answer counts only when it was read to its end: what was made of the rows of one that was not
+/// is the caller's to take back.
+pub struct EachRow<F> {
+    each: F,
+    buffer: Buffer,
+}
+
+/// A record with nothing but fields.
+#[derive(Clone, Copy)]
+pub struct Row<'a>(Cells<'a>);
+
+#[derive(Clone, Copy)]
+enum Cells<'a> {
+    Block(&'a Block<'a>, usize),
+    Buffer(&'a Buffer),
+}
+
+/// A record that arrives call by call.
+#[derive(Default)]
+struct Buffer {
+    record: String,
+    text: String,
+    path: Vec<String>,
+    fields: Vec<Field>,
+}
+
+struct Field {
+    name: (usize, usize),
+    value: Option<(usize, usize)>,
+}
+
+impl<F: FnMut(Row<'_>)> EachRow<F> {
+    /// Calls that for every record.
+    pub fn new(each: F) -> Self {
+        Self {
+            each,
+            buffer: Buffer::default(),
+        }
+    }
+}
+
+impl<F> std::fmt::Debug for EachRow<F> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("EachRow").finish_non_exhaustive()
+    }
+}
+
+impl<'a> Row<'a> {
+    /// The name of the record element, such as `VENDOR`.
+    pub fn record_name(&self) -> &'a str {
+        match self.0 {
+            Cells::Block(block, _) => block.record_name(),
+            Cells::Buffer(buffer) => &buffer.record,
+        }
+    }
+
+    /// Calls back with the fields in the order of the answer: name, and text where there is any.
+    pub fn each_field(&self, mut each: impl FnMut(&'a str, Option<&'a str>)) {
+        match self.0 {
+            Cells::Block(block, record) => {
+                for (field, name) in block.names().iter().enumerate() {
+                    match block.value(record, field) {
+                        Value::Absent => {}
+                        Value::Empty => each(name, None),
+                        Value::Text(text) => each(name, Some(text)),
+                    }
+                }
+            }
+            Cells::Buffer(buffer) => {
+                for field in &buffer.fields {
+                    each(
+                        buffer.kept(field.name),
+                        field.value.map(|value| buffer.kept(value)),
+                    );
+                }
+            }
+        }
+    }
+
+    /// The text of the first field of that name; `None` if there is none.
+    pub fn get(&self, name: &str) -> Option<&'a str> {
+        match self.0 {
+            Cells::Block(block, record) => match block.value(record, block.place(name)?) {
+                Value::Text(text) => Some(text),
+                Value::Empty | Value::Absent => None,
+            },
+            Cells::Buffer(buffer) => {
+                let mut fields = buffer.fields.iter();
+                let field = fields.find(|field| buffer.kept(field.name) == name)?;
+                field.value.map(|value| buffer.kept(value))
+            }
+        }
+    }
+}
+
+impl std::fmt::Debug for Row<'_> {
+    /// Names only: any record can hold a bank account.
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let mut names = Vec::new();
+        self.each_field(|name, _| names.push(name));
+        f.debug_struct("Row")
+            .field("record_name", &self.record_name())
+            .field("fields", &names)
+            .finish()
+    }
+}
+
+impl Buffer {
+    fn keep(&mut self, text: &str) -> (usize, usize) {
+        let start = self.text.len();
+        self.text.push_str(text);
+        (start, self.text.len())
+    }
+
+    fn kept(&self, (start, end): (usize, usize)) -> &str {
+        self.text.get(start..end).unwrap_or_default()
+    }
+}
+
+impl<F: FnMut(Row<'_>)> RecordTarget for EachRow<F> {
+    fn begin_record(&mut self, name: &str) -> Result<(), Error> {
+        self.buffer.text.clear();
+        self.buffer.path.clear();
+        self.buffer.fields.clear();
+        name.clone_into(&mut self.buffer.record);
+        Ok(())
+    }
+
+    fn field(&mut self, name: &str, value: Option<&str>) -> Result<(), Error> {
+        let start = self.buffer.text.len();
+        for group in &self.buffer.path {
+            self.buffer.text.push_str(group);
+            self.buffer.text.push('/');
+        }
+        let (_, end) = self.buffer.keep(name);
+        let value = value.map(|text| self.buffer.keep(text));
+        self.buffer.fields.push(Field {
+            name: (start, end),
+            value,
+        });
+        Ok(())
+    }
+
+    fn begin_group(&mut self, name: &str) -> Result<(), Error> {
+        self.buffer.path.push(name.to_owned());
+        Ok(())
+    }
+
+    fn end_group(&mut self, _name: &str) -> Result<(), Error> {
+        self.buffer.path.pop();
+        Ok(())
+    }
+
+    fn text(&mut self, text: &str) -> Result<(), Error> {
+        self.field("#text", Some(text))
+    }
+
+    fn records(&mut self, block: &Block<'_>) -> Result<(), Error> {
+        (0..block.len()).for_each(|record| (self.each)(Row(Cells::Block(block, record))));
+        Ok(())
+    }
+
+    fn end_record(&mut self) -> Result<RecordEnd, Error> {
+        (self.each)(Row(Cells::Buffer(&self.buffer)));
+        Ok(RecordEnd::Done)
+    }
+}
