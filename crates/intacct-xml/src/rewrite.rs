@@ -20,7 +20,7 @@ pub(crate) mod tests;
 use zeroize::Zeroize;
 
 use self::block::{Look, Vector, load};
-pub(crate) use self::form::{Attribute, Form, Sanitised, Text};
+pub(crate) use self::form::{Attribute, Form, Json, Sanitised, Text};
 
 /// Bytes with room for more: initialised beyond their end, so that blocks can be stored there.
 #[derive(Clone, Default)]
@@ -49,6 +49,24 @@ impl Scratch {
     #[inline]
     pub(crate) fn as_bytes(&self) -> &[u8] {
         self.bytes.get(..self.end).unwrap_or_default()
+    }
+
+    #[inline]
+    pub(crate) fn len(&self) -> usize {
+        self.end
+    }
+
+    /// Writes another byte where one stands.
+    #[inline]
+    pub(crate) fn replace(&mut self, place: usize, byte: u8) {
+        if let Some(place) = self.bytes.get_mut(place) {
+            *place = byte;
+        }
+    }
+
+    pub(crate) fn into_bytes(mut self) -> Vec<u8> {
+        self.bytes.truncate(self.end);
+        self.bytes
     }
 
     pub(crate) fn clear(&mut self) {

@@ -6,6 +6,7 @@ use super::predict::{Block, Value};
 use super::target::{DataStart, RecordEnd, RecordTarget};
 use super::tree::{Element, Tree};
 use crate::error::Error;
+use crate::rewrite::{Json, Scratch};
 
 /// Writes every record as one line of JSON (newline-delimited JSON, RFC 8259 texts).
 ///
@@ -21,12 +22,12 @@ use crate::error::Error;
 /// Records of all functions of an answer go into the same lines.
 #[derive(Clone, Default)]
 pub struct NdjsonLines {
-    lines: Vec<u8>,
+    lines: Scratch,
     records: u64,
     /// The record that arrives call by call.
     record: Tree,
     /// The keys of a layout: `,"NAME":`.
-    keys: Vec<Vec<u8>>,
+    keys: Vec<Scratch>,
     layout: Option<u64>,
 }
 
@@ -38,7 +39,7 @@ impl NdjsonLines {
 
     /// The lines, each with its line feed; UTF-8.
     pub fn as_bytes(&self) -> &[u8] {
-        &self.lines
+        self.lines.as_bytes()
     }
 
     /// How many lines there are.
@@ -49,7 +50,7 @@ impl NdjsonLines {
     /// Takes the lines out.
     pub fn take(&mut self) -> Vec<u8> {
         self.records = 0;
-        std::mem::take(&mut self.lines)
+        std::mem::take(&mut self.lines).into_bytes()
     }
 
     /// Forgets the lines, keeps the memory: for lines that were written elsewhere.
@@ -67,9 +68,8 @@ impl NdjsonLines {
             .names()
             .iter()
             .map(|name| {
-                let mut key = vec![b','];
-                push_string(&mut key, name);
-                key.push(b':');
+                let mut key = Scratch::default();
+                push_key(&mut key, name);
                 key
             })
             .collect();
@@ -129,16 +129,17 @@ impl RecordTarget for NdjsonLines {
                 match block.value(record, field) {
                     Value::Absent => {}
                     Value::Empty => {
-                        self.lines.extend_from_slice(key);
-                        self.lines.extend_from_slice(b"null");
+                        self.lines.push(key.as_bytes());
+                        self.lines.push(b"null");
                     }
                     Value::Text(text) => {
-                        self.lines.extend_from_slice(key);
+                        self.lines.push(key.as_bytes());
                         push_string(&mut self.lines, text);
                     }
                 }
             }
-            close_line(&mut self.lines, start);
+            close_object(&mut self.lines, start);
+            self.lines.push(b"\n");
         }
         self.records += block.len() as u64;
         Ok(())
@@ -148,32 +149,33 @@ impl RecordTarget for NdjsonLines {
         let end = self.record.end_record()?;
         if let Some(record) = self.record.pop_record() {
             push_object(&mut self.lines, &record);
-            self.lines.push(b'\n');
+            self.lines.push(b"\n");
             self.records += 1;
         }
         Ok(end)
     }
 }
 
-/// Turns members, each with a comma before it, into the object of a line.
-fn close_line(lines: &mut Vec<u8>, start: usize) {
-    match lines.get_mut(start) {
-        Some(comma) => *comma = b'{',
-        None => lines.push(b'{'),
+/// Turns members, each with a comma before it, into an object.
+fn close_object(out: &mut Scratch, start: usize) {
+    if out.len() == start {
+        out.push(b"{");
+    } else {
+        out.replace(start, b'{');
     }
-    lines.extend_from_slice(b"}\n");
+    out.push(b"}");
 }
 
-fn push_value(out: &mut Vec<u8>, element: &Element) {
+fn push_value(out: &mut Scratch, element: &Element) {
     let is_field = element.children().is_empty() && element.attributes().next().is_none();
     match element.text() {
         Some(text) if is_field => push_string(out, text),
-        None if is_field => out.extend_from_slice(b"null"),
+        None if is_field => out.push(b"null"),
         _ => push_object(out, element),
     }
 }
 
-fn push_object(out: &mut Vec<u8>, element: &Element) {
+fn push_object(out: &mut Scratch, element: &Element) {
     let mut by_name: HashMap<&str, Vec<&Element>> = HashMap::new();
     for child in element.children() {
         by_name.entry(child.name()).or_default().push(child);
@@ -197,46 +199,27 @@ fn push_object(out: &mut Vec<u8>, element: &Element) {
             _ => push_array(out, &row),
         }
     }
-    match out.get_mut(start) {
-        Some(comma) => *comma = b'{',
-        None => out.push(b'{'),
-    }
-    out.push(b'}');
+    close_object(out, start);
 }
 
-fn push_array(out: &mut Vec<u8>, elements: &[&Element]) {
-    let mut separator = b'[';
+fn push_array(out: &mut Scratch, elements: &[&Element]) {
+    let mut separator = b"[";
     for element in elements {
         out.push(separator);
         push_value(out, element);
-        separator = b',';
+        separator = b",";
     }
-    out.push(b']');
+    out.push(b"]");
 }
 
-fn push_key(out: &mut Vec<u8>, name: &str) {
-    out.push(b',');
+fn push_key(out: &mut Scratch, name: &str) {
+    out.push(b",");
     push_string(out, name);
-    out.push(b':');
+    out.push(b":");
 }
 
-fn push_string(out: &mut Vec<u8>, text: &str) {
-    out.push(b'"');
-    let mut run = 0;
-    for (at, byte) in text.bytes().enumerate() {
-        let escape: &[u8] = match byte {
-            b'"' => b"\\\"",
-            b'\\' => b"\\\\",
-            b'\n' => b"\\n",
-            b'\r' => b"\\r",
-            b'\t' => b"\\t",
-            // XML has no other control characters.
-            _ => continue,
-        };
-        out.extend_from_slice(&text.as_bytes()[run..at]);
-        out.extend_from_slice(escape);
-        run = at + 1;
-    }
-    out.extend_from_slice(&text.as_bytes()[run..]);
-    out.push(b'"');
+fn push_string(out: &mut Scratch, text: &str) {
+    out.push(b"\"");
+    out.push_as::<Json>(text);
+    out.push(b"\"");
 }

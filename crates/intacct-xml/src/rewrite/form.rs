@@ -33,6 +33,9 @@ pub(crate) struct Text;
 /// As it can stand in an attribute value, whichever quotes surround it.
 pub(crate) struct Attribute;
 
+/// As it can stand in a string of JSON (RFC 8259); what XML forbids is dropped.
+pub(crate) struct Json;
+
 /// As it stands, but for what XML forbids.
 pub(crate) struct Sanitised;
 
@@ -63,6 +66,20 @@ impl Form for Attribute {
             .is_but_for(b'&', b'&' ^ b'\'')
             .or(vector.is_but_for(b'<', b'<' ^ b'>'))
             .or(vector.is(b'"'))
+    }
+
+    #[inline(always)]
+    fn changes(vector: Vector) -> Lanes {
+        vector.is_control().or(Self::marks(vector))
+    }
+}
+
+impl Form for Json {
+    const WRITTEN: &'static [u64; 256] = &JSON;
+
+    #[inline(always)]
+    fn marks(vector: Vector) -> Lanes {
+        vector.is(b'"').or(vector.is(b'\\'))
     }
 
     #[inline(always)]
@@ -140,6 +157,14 @@ static ATTRIBUTE: [u64; 256] = written(&[
     (b'>', Some("&gt;")),
     (b'"', Some("&quot;")),
     (b'\'', Some("&#39;")),
+]);
+
+static JSON: [u64; 256] = written(&[
+    (b'\t', Some("\\t")),
+    (b'\n', Some("\\n")),
+    (b'\r', Some("\\r")),
+    (b'"', Some("\\\"")),
+    (b'\\', Some("\\\\")),
 ]);
 
 static SANITISED: [u64; 256] = written(&[(b'\t', None), (b'\n', None), (b'\r', None)]);
