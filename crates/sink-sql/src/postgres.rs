@@ -9,7 +9,6 @@ mod query;
 mod schema;
 mod sink;
 mod totals;
-mod unfit;
 mod write;
 
 pub use options::PostgresOptions;

@@ -7,7 +7,6 @@ use sync_core::{Finding, Severity};
 use time::{Duration, OffsetDateTime};
 
 use super::dialect::Postgres;
-use super::schema;
 use crate::bookkeeping;
 use crate::dialect::Dialect as _;
 
@@ -126,11 +125,15 @@ async fn tables(
     findings: &mut Vec<Finding>,
 ) -> Result<(), tokio_postgres::Error> {
     let mut ours: Vec<String> = bookkeeping::NAMES.map(str::to_owned).into();
-    if schema::has_table(transaction, dialect, bookkeeping::COLUMNS).await? {
+    // Who may not read it is told so below.
+    let readable = "SELECT pg_catalog.has_table_privilege(pg_catalog.to_regclass($1), 'SELECT')";
+    let columns = dialect.table(bookkeeping::COLUMNS);
+    let readable = transaction.query_one(readable, &[&columns]).await?;
+    if readable.try_get::<_, Option<bool>>(0)? == Some(true) {
         let sql = format!(
             "SELECT DISTINCT {} FROM {}",
             dialect.identifier("table_name"),
-            dialect.table(bookkeeping::COLUMNS)
+            columns
         );
         for row in transaction.query(&sql, &[]).await? {
             ours.push(row.try_get(0)?);

@@ -1,221 +1,194 @@
-//! Rows in the binary format of COPY (postgresql.org, COPY, Binary Format), written from columns
-//! without anything in between.
+//! The rows of a batch on their way to a staging table, by binary COPY.
 
+use std::collections::HashMap;
 use std::pin::pin;
+use std::sync::Arc;
 
-use arrow_array::Array;
-use bytes::{BufMut, Bytes, BytesMut};
+use arrow_array::{ArrayRef, Int32Array, RecordBatch};
+use arrow_schema::{ArrowError, DataType, Field, Schema};
+use bytes::Bytes;
 use futures_util::SinkExt as _;
-use sync_core::column::Column;
+use sync_core::encode::{CopyRows, Unwritable};
+use sync_core::postgres::tokio_postgres;
+use sync_core::{Error, ErrorKind, RecordKey, Rejection, Result};
 use tokio_postgres::CopyInSink;
 
-use sync_core::postgres::tokio_postgres;
+use super::merge::ROW;
 
-/// How much is sent at once: enough that sending costs nothing, little beside a batch.
+/// How much is sent at once, in bytes: enough that sending costs nothing, little beside a batch.
 const CHUNK: usize = 128 << 10;
 
-const SIGNATURE: &[u8] = b"PGCOPY\n\xff\r\n\0";
-
-/// Days from 1970-01-01 to Postgres's epoch, 2000-01-01.
-const EPOCH_DAYS: i32 = 10_957;
-
-/// The same in microseconds.
-const EPOCH_MICROSECONDS: i64 = EPOCH_DAYS as i64 * 86_400_000_000;
-
-/// What Postgres calls the type that a column is sent as. Decimals have no declared scale on their
-/// way, so that nothing is rounded.
-pub(super) fn sent_type(column: &Column<'_>) -> &'static str {
-    match column {
-        Column::Text(_) => "text",
-        Column::Integer(_) => "bigint",
-        Column::Decimal(..) => "numeric",
-        Column::Boolean(_) => "boolean",
-        Column::Date(_) => "date",
-        _ => "timestamp with time zone",
-    }
+/// Some columns of a batch, with the number of each row before them.
+#[derive(Debug)]
+pub(super) struct Numbered {
+    rows: RecordBatch,
+    key: RecordBatch,
 }
 
-/// Sends `rows` of the columns, each behind its number, and gives how many there were.
-pub(super) async fn send(
-    copy: CopyInSink<Bytes>,
-    columns: &[Column<'_>],
-    rows: &[usize],
-) -> Result<u64, tokio_postgres::Error> {
-    let mut copy = pin!(copy);
-    let mut buffer = BytesMut::with_capacity(CHUNK + (CHUNK >> 2));
-    buffer.put_slice(SIGNATURE);
-    // Neither flags nor an extension of the header.
-    buffer.put_u32(0);
-    buffer.put_u32(0);
-    for &row in rows {
-        put_row(&mut buffer, columns, row);
-        if buffer.len() >= CHUNK {
-            copy.feed(buffer.split().freeze()).await?;
-            buffer.reserve(CHUNK + (CHUNK >> 2));
-        }
-    }
-    buffer.put_i16(-1);
-    copy.feed(buffer.freeze()).await?;
-    copy.as_mut().finish().await
+/// What became of the rows.
+#[derive(Debug, Default)]
+pub(super) struct Sent {
+    /// Those that were sent, in their order.
+    pub(super) rows: Vec<usize>,
+    /// Those that Postgres could not hold unchanged.
+    pub(super) rejected: Vec<Rejection>,
 }
 
-/// One row: its number, then its values.
-pub(super) fn put_row(buffer: &mut impl BufMut, columns: &[Column<'_>], row: usize) {
-    // A table has at most 1600 columns, and a batch far fewer rows than fit 32 bits.
-    buffer.put_i16(columns.len() as i16 + 1);
-    buffer.put_i32(4);
-    buffer.put_i32(row as i32);
-    for column in columns {
-        put_value(buffer, *column, row);
-    }
-}
-
-/// A value behind its length; the length -1 is null.
-pub(super) fn put_value(buffer: &mut impl BufMut, column: Column<'_>, row: usize) {
-    match column {
-        Column::Text(array) if array.is_valid(row) => {
-            let text = array.value(row);
-            // An array of texts has at most 2 GiB.
-            buffer.put_i32(text.len() as i32);
-            buffer.put_slice(text.as_bytes());
-        }
-        Column::Integer(array) if array.is_valid(row) => {
-            buffer.put_i32(8);
-            buffer.put_i64(array.value(row));
-        }
-        Column::Decimal(array, scale) if array.is_valid(row) => {
-            put_numeric(buffer, array.value(row), scale);
-        }
-        Column::Boolean(array) if array.is_valid(row) => {
-            buffer.put_i32(1);
-            buffer.put_u8(u8::from(array.value(row)));
-        }
-        Column::Date(array) if array.is_valid(row) => {
-            buffer.put_i32(4);
-            buffer.put_i32(array.value(row).wrapping_sub(EPOCH_DAYS));
-        }
-        Column::Timestamp(array) if array.is_valid(row) => {
-            buffer.put_i32(8);
-            buffer.put_i64(array.value(row).wrapping_sub(EPOCH_MICROSECONDS));
-        }
-        _ => buffer.put_i32(-1),
-    }
-}
-
-/// Groups of four digits of a number of 38 digits: ten at most before the point, and ten behind it.
-const MAX_GROUPS: usize = 20;
-
-/// `unscaled / 10^scale`: number of groups, weight of the first, sign, places, groups.
-///
-/// The groups have four digits each and are aligned at the point; `weight` is the power of 10 000 of
-/// the first.
-fn put_numeric(buffer: &mut impl BufMut, unscaled: i128, scale: u8) {
-    let mut groups = [0u16; MAX_GROUPS];
-    // Filled from the end, so that the last group's power is known and the first's is counted.
-    let mut start = MAX_GROUPS;
-    let places = usize::from(scale);
-    let groups_of_places = places.div_ceil(4);
-    let partial = (places % 4) as u32;
-    let magnitude = unscaled.unsigned_abs();
-    if let Ok(mut rest) = u64::try_from(magnitude) {
-        // Nearly all amounts; division by 128 bits is an order of magnitude slower.
-        if partial > 0 {
-            let last = rest % 10u64.pow(partial);
-            rest /= 10u64.pow(partial);
-            start -= 1;
-            groups[start] = (last * 10u64.pow(4 - partial)) as u16;
-        }
-        while rest > 0 {
-            start -= 1;
-            groups[start] = (rest % 10_000) as u16;
-            rest /= 10_000;
-        }
-    } else {
-        let mut rest = magnitude;
-        if partial > 0 {
-            let last = rest % 10u128.pow(partial);
-            rest /= 10u128.pow(partial);
-            start -= 1;
-            groups[start] = (last * 10u128.pow(4 - partial)) as u16;
-        }
-        while rest > 0 {
-            start -= 1;
-            groups[start] = (rest % 10_000) as u16;
-            rest /= 10_000;
-        }
-    }
-    let mut digits = &groups[start..];
-    let mut weight = digits.len() as i16 - groups_of_places as i16 - 1;
-    while let [0, rest @ ..] = digits {
-        digits = rest;
-        weight -= 1;
-    }
-    while let [rest @ .., 0] = digits {
-        digits = rest;
-    }
-    if digits.is_empty() {
-        weight = 0;
-    }
-    buffer.put_i32(8 + 2 * digits.len() as i32);
-    buffer.put_i16(digits.len() as i16);
-    buffer.put_i16(weight);
-    buffer.put_u16(if unscaled < 0 { 0x4000 } else { 0 });
-    buffer.put_u16(u16::from(scale));
-    for &group in digits {
-        buffer.put_u16(group);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use proptest::prelude::*;
-    use sync_core::Decimal;
-
-    /// Reads what was written, as the format is described.
-    fn read(bytes: &[u8]) -> (String, u16) {
-        let word = |at: usize| u16::from_be_bytes([bytes[at], bytes[at + 1]]);
-        let length = i32::from_be_bytes(bytes[..4].try_into().unwrap());
-        assert_eq!(length as usize, bytes.len() - 4);
-        let (count, weight) = (word(4) as usize, i32::from(word(6) as i16));
-        assert_eq!(bytes.len(), 12 + 2 * count);
-        let group = |power: i32| {
-            let index = weight - power;
-            let inside = (0..count as i32).contains(&index);
-            if inside {
-                word(12 + 2 * index as usize)
-            } else {
-                0
-            }
+impl Numbered {
+    /// Takes the named columns of a batch.
+    pub(super) fn new(batch: &RecordBatch, names: &[&str], key: &[String]) -> Result<Self> {
+        let numbered = || -> Result<Self, ArrowError> {
+            let schema = batch.schema_ref();
+            let place = |name: &str| schema.index_of(name);
+            let places = names.iter().map(|name| place(name));
+            let chosen = batch.project(&places.collect::<Result<Vec<_>, _>>()?)?;
+            let places = key.iter().map(|name| place(name));
+            let key = batch.project(&places.collect::<Result<Vec<_>, _>>()?)?;
+            let mut fields = vec![Arc::new(Field::new(ROW, DataType::Int32, false))];
+            fields.extend(chosen.schema_ref().fields().iter().cloned());
+            let numbers = 0..i32::try_from(batch.num_rows()).unwrap_or(i32::MAX);
+            let mut columns: Vec<ArrayRef> = vec![Arc::new(Int32Array::from_iter_values(numbers))];
+            columns.extend(chosen.columns().iter().cloned());
+            let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
+            Ok(Self { rows, key })
         };
-        let mut text = String::from(if word(8) == 0x4000 { "-" } else { "" });
-        for power in (0..=weight.max(0)).rev() {
-            text.push_str(&format!("{:04}", group(power)));
-        }
-        text.push('.');
-        for power in 1..=10 {
-            text.push_str(&format!("{:04}", group(-power)));
-        }
-        (text, word(10))
+        numbered().map_err(|cause| {
+            let what = "the batch lacks a column that its stream declares, or has too many rows";
+            Error::new(ErrorKind::Internal, what).caused_by(cause)
+        })
     }
 
-    proptest! {
-        #[test]
-        fn numerics_are_the_decimals(digits in 0u32..=38, seed in any::<u128>(), negative: bool, scale in 0u8..=38) {
-            let unscaled = (seed % 10u128.pow(digits)) as i128 * if negative { -1 } else { 1 };
-            let mut bytes = Vec::new();
-            put_numeric(&mut bytes, unscaled, scale);
-            let (text, places) = read(&bytes);
-            prop_assert_eq!(places, u16::from(scale));
-            // Forty places are more than a decimal has; all behind its own are zero.
-            let (kept, dropped) = text.split_at(text.len() - (40 - usize::from(scale)));
-            prop_assert!(dropped.bytes().all(|digit| digit == b'0'));
-            let whole = kept.trim_start_matches(['-', '0']).len();
-            prop_assert!(whole <= 40);
-            let sign = if unscaled < 0 { "-" } else { "" };
-            let trimmed = kept.trim_start_matches('-').trim_start_matches('0');
-            let read: Decimal = format!("{sign}0{trimmed}").trim_end_matches('.').parse().unwrap();
-            prop_assert_eq!(read, Decimal::new(unscaled, scale).unwrap());
+    /// The columns, the number among them.
+    pub(super) fn schema(&self) -> &Schema {
+        self.rows.schema_ref()
+    }
+
+    /// Which rows are to be sent: of several of one record the last, because one statement writes a
+    /// row at most once.
+    pub(super) fn last_of_each_record(&self, keys: &[RecordKey]) -> Result<Vec<usize>> {
+        let all = 0..self.rows.num_rows();
+        let mut seen = std::collections::HashSet::with_capacity(all.len());
+        if keys.iter().all(|key| seen.insert(key.as_str())) {
+            return Ok(all.collect());
         }
+        // What cannot be sent does not take the place of what came before it.
+        let mut chunks = Chunks::of(CopyRows::new(&self.rows)?, all.collect());
+        while chunks.next().is_some() {}
+        let fit = chunks.done.rows;
+        // The texts of a key may hold what joins them, so the values themselves are compared.
+        let encoded = CopyRows::new(&self.key)?;
+        let mut last: HashMap<Vec<u8>, usize> = HashMap::with_capacity(fit.len());
+        for row in fit {
+            let mut bytes = Vec::new();
+            encoded.append(row..row + 1, usize::MAX, &mut bytes)?;
+            last.insert(bytes, row);
+        }
+        // Rows that cannot be sent stay among them, to be refused.
+        let mut rows: Vec<usize> = last.into_values().collect();
+        rows.extend(chunks.done.rejected.iter().map(|rejection| rejection.row));
+        rows.sort_unstable();
+        Ok(rows)
+    }
+
+    /// Sends rows, chunk by chunk.
+    pub(super) async fn send(
+        &self,
+        copy: CopyInSink<Bytes>,
+        rows: Vec<usize>,
+        refused: impl Fn(tokio_postgres::Error) -> Error,
+    ) -> Result<Sent> {
+        let mut copy = pin!(copy);
+        let mut chunks = Chunks::of(CopyRows::new(&self.rows)?, rows);
+        copy.feed(Bytes::from_static(CopyRows::HEADER))
+            .await
+            .map_err(&refused)?;
+        while let Some(chunk) = chunks.next() {
+            copy.feed(chunk.into()).await.map_err(&refused)?;
+        }
+        copy.feed(Bytes::from_static(CopyRows::TRAILER))
+            .await
+            .map_err(&refused)?;
+        let taken = copy.as_mut().finish().await.map_err(&refused)?;
+        if taken != chunks.done.rows.len() as u64 {
+            let what = "the server did not take as many rows as were sent: try again";
+            return Err(Error::new(ErrorKind::Protocol, what));
+        }
+        Ok(chunks.done)
+    }
+}
+
+/// Rows as bytes, chunk by chunk.
+struct Chunks<'a> {
+    encoder: CopyRows<'a>,
+    rows: Vec<usize>,
+    /// The place in `rows` of what comes next.
+    next: usize,
+    done: Sent,
+}
+
+impl<'a> Chunks<'a> {
+    fn of(encoder: CopyRows<'a>, rows: Vec<usize>) -> Self {
+        let done = Sent {
+            rows: Vec::with_capacity(rows.len()),
+            rejected: Vec::new(),
+        };
+        Self {
+            encoder,
+            rows,
+            next: 0,
+            done,
+        }
+    }
+
+    fn next(&mut self) -> Option<Vec<u8>> {
+        let mut chunk = Vec::with_capacity(CHUNK + (CHUNK >> 3));
+        while let Some(&first) = self.rows.get(self.next) {
+            let behind = first + self.neighbours();
+            let mut written = self.encoder.append(first..behind, CHUNK, &mut chunk);
+            if written == Ok(first) {
+                if !chunk.is_empty() {
+                    return Some(chunk);
+                }
+                // A row that is larger than a chunk is a chunk of its own.
+                written = self
+                    .encoder
+                    .append(first..first + 1, usize::MAX, &mut chunk);
+            }
+            let until = match written {
+                Ok(until) => until,
+                Err(Unwritable {
+                    row,
+                    column,
+                    reason,
+                    ..
+                }) => {
+                    self.next += 1;
+                    self.done.rejected.push(Rejection {
+                        row,
+                        column: Some(column),
+                        reason: reason.to_owned(),
+                    });
+                    row
+                }
+            };
+            self.done.rows.extend(first..until);
+            self.next += until - first;
+        }
+        (!chunk.is_empty()).then_some(chunk)
+    }
+
+    /// How many rows stand behind each other in the batch, from the next on.
+    fn neighbours(&self) -> usize {
+        let rows = &self.rows[self.next..];
+        // Nearly always all: looking at the last is enough then.
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+            return 0;
+        };
+        if last - first == rows.len() - 1 {
+            return rows.len();
+        }
+        rows.windows(2)
+            .position(|pair| pair[1] != pair[0] + 1)
+            .map_or(rows.len(), |position| position + 1)
     }
 }

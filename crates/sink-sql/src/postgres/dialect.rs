@@ -97,21 +97,13 @@ impl Dialect for Postgres {
     }
 
     fn as_text(&self, column: &str, column_type: ColumnType) -> String {
-        // The year before 1 is 0 for us, and 1 BC for Postgres.
-        let year_zero = |moment: &str, of: &str, format: &str| {
-            format!(
-                "CASE WHEN {column} < {of} '0001-01-01' THEN '0000' || to_char({moment}, '{format}') \
-                 ELSE to_char({moment}, 'YYYY{format}') END"
-            )
-        };
         match column_type {
             ColumnType::Text => column.to_owned(),
             ColumnType::Integer | ColumnType::Boolean => format!("{column}::text"),
             ColumnType::Decimal { .. } => format!("trim_scale({column})::text"),
-            ColumnType::Date => year_zero(column, "date", "-MM-DD"),
+            ColumnType::Date => format!("to_char({column}, 'YYYY-MM-DD')"),
             ColumnType::Timestamp => {
-                let moment = format!("({column} AT TIME ZONE 'UTC')");
-                year_zero(&moment, "timestamptz", "-MM-DD HH24:MI:SS.US")
+                format!("to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')")
             }
         }
     }

@@ -3,11 +3,10 @@
 //! A staging table belongs to its session, has a column [`ROW`] with the row's number in the batch, and
 //! is empty again when the transaction ends.
 
+use arrow_schema::{DataType, Schema};
 use sync_core::batch::system;
-use sync_core::column::Column;
 use sync_core::id::Hasher;
 
-use super::copy::sent_type;
 use super::dialect::Postgres;
 use crate::bookkeeping;
 use crate::dialect::{Dialect, identifiers};
@@ -22,22 +21,25 @@ pub(super) struct Staging<'a> {
     dialect: &'a Postgres,
     /// Its name, with the schema that belongs to the session.
     name: String,
+    /// Names and types, the row's number left out.
     columns: Vec<(&'a str, &'static str)>,
     stream: &'a str,
     key: &'a [String],
 }
 
 impl<'a> Staging<'a> {
-    /// For rows of these columns. Equal columns have an equal table, so that a session makes it once.
+    /// For rows of these columns, [`ROW`] among them. Equal columns have an equal table, so that a session makes it once.
     pub(super) fn new(
         dialect: &'a Postgres,
         stream: &'a str,
         key: &'a [String],
-        columns: &[(&'a str, Column<'_>)],
+        sent: &'a Schema,
     ) -> Self {
-        let columns: Vec<_> = columns
+        let columns: Vec<_> = sent
+            .fields()
             .iter()
-            .map(|(name, column)| (*name, sent_type(column)))
+            .filter(|field| field.name() != ROW)
+            .map(|field| (field.name().as_str(), sent_type(field.data_type())))
             .collect();
         let mut shape = Hasher::new("intacct-sync/staging/1");
         for (name, sent) in &columns {
@@ -154,6 +156,19 @@ impl<'a> Staging<'a> {
             format!("held.{column} = staged.{column}")
         });
         equal.collect::<Vec<_>>().join(" AND ")
+    }
+}
+
+/// What Postgres calls the type that a column is sent as. Decimals have no declared scale on their way,
+/// so that nothing is rounded before the table can refuse it.
+fn sent_type(data_type: &DataType) -> &'static str {
+    match data_type {
+        DataType::Utf8 => "text",
+        DataType::Int64 => "bigint",
+        DataType::Decimal128(..) => "numeric",
+        DataType::Boolean => "boolean",
+        DataType::Date32 => "date",
+        _ => "timestamp with time zone",
     }
 }
 

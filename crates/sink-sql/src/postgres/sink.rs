@@ -32,6 +32,22 @@ const MAX_BATCH_BYTES: usize = 64 << 20;
 /// they are there are one transaction.
 ///
 /// Its async functions need a tokio runtime. Cloning gives another handle on the same sessions.
+///
+/// ```no_run
+/// use secrecy::SecretString;
+/// use sink_sql::{PostgresOptions, PostgresSink};
+/// use sync_core::Sink;
+///
+/// # #[tokio::main(flavor = "current_thread")]
+/// # async fn main() -> Result<(), Box<dyn std::error::Error>> {
+/// let connection = SecretString::from(std::fs::read_to_string("/run/secrets/postgres")?.trim());
+/// let sink = PostgresSink::open(&connection, PostgresOptions::default().schema("books"))?;
+/// for finding in sink.check().await? {
+///     println!("{finding}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
 #[derive(Clone)]
 pub struct PostgresSink {
     database: Database,

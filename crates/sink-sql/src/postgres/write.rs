@@ -5,21 +5,17 @@
 //! end, also where the process of the first has died and the server does not know it yet. That of the
 //! table is held while rows are merged, so that two batches never wait for each other's rows.
 
-use sync_core::column::Column;
 use sync_core::id::Hasher;
 use sync_core::postgres::deadpool_postgres::Transaction;
 use sync_core::postgres::{Meaning, failed, meaning, tokio_postgres};
-use sync_core::{
-    BatchId, DeleteMode, Error, ErrorKind, Operation, Phase, Receipt, RecordKey, Rejection, Result,
-};
+use sync_core::{BatchId, DeleteMode, ErrorKind, Operation, Receipt, RecordKey, Rejection, Result};
 use time::OffsetDateTime;
 use tokio_postgres::types::ToSql;
 
-use super::copy;
+use super::copy::{Numbered, Sent};
 use super::dialect::Postgres;
 use super::merge::Staging;
 use super::schema;
-use super::unfit::{self, Selection};
 use crate::bookkeeping::{self, Marker};
 use crate::delivery::Delivery;
 use crate::planning::ExistingTable;
@@ -47,19 +43,10 @@ pub(super) async fn write(
     if delivery.place.operation == Operation::Upsert {
         table.check_takes(dialect, stream, delivery.rows.schema_ref())?;
     }
-    let typed = |names: &[&'_ str]| -> Result<Vec<Column<'_>>> {
-        let columns = names.iter().map(|name| Column::named(&delivery.rows, name));
-        columns.collect()
-    };
-    let columns = typed(&names)?;
-    let key: Vec<&str> = stream.key.iter().map(String::as_str).collect();
-    let named: Vec<_> = names.iter().copied().zip(columns.iter().copied()).collect();
-    let Selection {
-        mut rows,
-        mut rejected,
-    } = unfit::select(&delivery.rows, &named, keys, &typed(&key)?)?;
-
-    let staging = Staging::new(dialect, stream.name.as_str(), &stream.key, &named);
+    let numbered = Numbered::new(&delivery.rows, &names, &stream.key)?;
+    let rows = numbered.last_of_each_record(keys)?;
+    let name = stream.name.as_str();
+    let staging = Staging::new(dialect, name, &stream.key, numbered.schema());
     transaction
         .batch_execute(&staging.create())
         .await
@@ -68,13 +55,12 @@ pub(super) async fn write(
         .copy_in(&staging.copy())
         .await
         .map_err(refused)?;
-    let copied = copy::send(copy, &columns, &rows).await.map_err(refused)?;
-    if copied != rows.len() as u64 {
-        let what = "the server did not take as many rows as were sent: try again";
-        return Err(Error::new(ErrorKind::Protocol, what).in_phase(Phase::Answered));
-    }
+    let Sent {
+        mut rows,
+        mut rejected,
+    } = numbered.send(copy, rows, refused).await?;
 
-    lock(transaction, name_lock(dialect, stream.name.as_str()))
+    lock(transaction, name_lock(dialect, name))
         .await
         .map_err(refused)?;
     let mut receipt = Receipt::durable(delivery.id, at);

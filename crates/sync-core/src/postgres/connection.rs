@@ -185,6 +185,9 @@ impl Database {
 
 /// Statements that make a session what ours rely on, whatever the server's defaults; they also ask
 /// for what [`refuse_unfit`] judges.
+///
+/// The server looks every second whether the other side is still there, where it can (since version
+/// 14), so that the locks of a process that has died are soon free.
 fn settings(options: &ConnectionOptions) -> String {
     let milliseconds = |time: Duration| time.as_millis().min(i32::MAX as u128);
     format!(
@@ -196,6 +199,8 @@ fn settings(options: &ConnectionOptions) -> String {
          SET idle_in_transaction_session_timeout = {}; \
          SELECT set_config('synchronous_commit', 'on', false) \
            WHERE current_setting('synchronous_commit') = 'off'; \
+         SELECT set_config(name, '1000', false) FROM pg_catalog.pg_settings \
+           WHERE name = 'client_connection_check_interval'; \
          SELECT current_setting('server_version_num'), current_setting('server_encoding')",
         milliseconds(options.lock_timeout),
         milliseconds(options.statement_timeout),

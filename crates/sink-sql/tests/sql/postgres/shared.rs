@@ -6,7 +6,7 @@ use sink_sql::{PostgresOptions, PostgresSink};
 use sync_core::column::Value;
 use sync_core::{Decimal, DeleteMode};
 
-use super::{database, fresh_schema, open};
+use super::{database, fresh, open};
 use crate::behaviour::{self, Destination};
 
 macro_rules! case {
@@ -34,7 +34,7 @@ fn table_and_totals_equal_a_model() {
 
 fn destination() -> Option<Destination> {
     let database = database()?;
-    let schema = fresh_schema();
+    let schema = fresh("books");
     // A runtime's sessions end with it, so every reader has a sink of its own.
     let sink = move || open(database, PostgresOptions::default().schema(&schema));
     Some(Destination {
