@@ -134,8 +134,12 @@ impl Verifier {
                 return verdict(Some(broken), Damage::Inserted, reason);
             }
         }
+        if let Some(kind) = kind_before(broken, self.head) {
+            let reason = format!("its kind was changed; it was {}", kind.as_str());
+            return verdict(Some(broken), Damage::Changed, reason);
+        }
         let Some(next) = next else {
-            return stands(Damage::Changed, &told(broken, self.head));
+            return stands(Damage::Changed, &told(broken));
         };
         let own = broken.head(expected);
         if next.follows(self.head) {
@@ -151,7 +155,7 @@ impl Verifier {
             );
         }
         if own.is_some_and(|own| next.follows(own)) {
-            return stands(Damage::Changed, &told(broken, self.head));
+            return stands(Damage::Changed, &told(broken));
         }
         if next.follows(broken.behind(self.head)) {
             return stands(Damage::HashChanged, "its hash was changed");
@@ -167,16 +171,19 @@ impl Verifier {
     }
 }
 
-/// What of an entry was changed, as far as that can be told: its hash is as it was.
-fn told(broken: &Link, last: Head) -> String {
-    let with_kind = |kind: &str| {
-        let mut tried = broken.clone();
-        tried.kind = kind.as_bytes().to_vec();
+/// The kind that an entry had, if nothing else of it was changed.
+fn kind_before(broken: &Link, last: Head) -> Option<EntryKind> {
+    let mut tried = broken.clone();
+    let others = EntryKind::ALL.into_iter();
+    let mut others = others.filter(|kind| kind.as_str().as_bytes() != broken.kind);
+    others.find(|kind| {
+        tried.kind = kind.as_str().as_bytes().to_vec();
         tried.follows(last)
-    };
-    if let Some(kind) = EntryKind::ALL.iter().find(|kind| with_kind(kind.as_str())) {
-        return format!("its kind was changed; it was {}", kind.as_str());
-    }
+    })
+}
+
+/// What of an entry was changed, as far as that can be told: its hash is as it was.
+fn told(broken: &Link) -> String {
     let text = |bytes: &[u8]| from_utf8(bytes).map(str::to_owned).ok();
     let is_run = |run: &[u8]| {
         let parsed = text(run).and_then(|run| run.parse::<RunId>().ok());

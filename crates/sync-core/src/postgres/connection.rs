@@ -41,6 +41,9 @@ pub struct ConnectionOptions {
     pub certificate_authorities: Option<PathBuf>,
     /// What the server shows beside the session, at most 63 bytes.
     pub application_name: String,
+    /// The schema in which names without one are looked for; the server's own default where there is
+    /// none.
+    pub search_path: Option<String>,
 }
 
 impl Default for ConnectionOptions {
@@ -52,6 +55,7 @@ impl Default for ConnectionOptions {
             statement_timeout: Duration::from_secs(600),
             certificate_authorities: None,
             application_name: "intacct-sync".to_owned(),
+            search_path: None,
         }
     }
 }
@@ -190,8 +194,12 @@ impl Database {
 /// 14), so that the locks of a process that has died are soon free.
 fn settings(options: &ConnectionOptions) -> String {
     let milliseconds = |time: Duration| time.as_millis().min(i32::MAX as u128);
+    let search_path = options.search_path.as_ref().map(|schema| {
+        let quoted = schema.replace('"', "\"\"");
+        format!("SET search_path = \"{quoted}\"; ")
+    });
     format!(
-        "SET client_min_messages = warning; \
+        "{}SET client_min_messages = warning; \
          SET timezone = 'UTC'; \
          SET datestyle = 'ISO, YMD'; \
          SET lock_timeout = {}; \
@@ -202,6 +210,7 @@ fn settings(options: &ConnectionOptions) -> String {
          SELECT set_config(name, '1000', false) FROM pg_catalog.pg_settings \
            WHERE name = 'client_connection_check_interval'; \
          SELECT current_setting('server_version_num'), current_setting('server_encoding')",
+        search_path.unwrap_or_default(),
         milliseconds(options.lock_timeout),
         milliseconds(options.statement_timeout),
         milliseconds(options.statement_timeout),

@@ -66,6 +66,10 @@ pub(super) fn decide(
     if !stored.held {
         return Decision::Granted(grant(next), None);
     }
+    if stored.lease.run == request.run && stored.handle == handle {
+        // It was granted before, and the answer was lost.
+        return Decision::Granted(stored, None);
+    }
     let stored = cut_short(stored, now);
     if now < stored.lease.until && !gone(&stored) {
         return Decision::Refused(stored);

@@ -18,6 +18,8 @@ use crate::window::{Checkpoint, Cursor, Window};
 mod batches;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod lease;
+#[cfg(feature = "postgres")]
+mod postgres;
 mod scope;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -30,6 +32,8 @@ pub use batches::{
     DeadLetter, Outcome, PreparedBatch, RecordAudit, RecordTrace, RejectionTrace, RunStart,
     SettledRecord, Settlement, UnsettledBatch,
 };
+#[cfg(feature = "postgres")]
+pub use postgres::{PostgresStore, PostgresStoreOptions};
 pub use scope::{Claim, FencingToken, Holder, Lease, LeaseRequest, Scope};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteStore, SqliteStoreOptions};

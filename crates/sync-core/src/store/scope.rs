@@ -116,6 +116,12 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// Whether it is the same grant, renewed or not.
+    #[cfg(any(feature = "sqlite", feature = "postgres"))]
+    pub(super) fn is_same(&self, other: &Self) -> bool {
+        self.token == other.token && self.pipeline == other.pipeline && self.stream == other.stream
+    }
+
     /// What its holder shows when it changes the progress of a sink.
     pub fn claim(&self, sink: impl Into<String>) -> Claim {
         Claim {

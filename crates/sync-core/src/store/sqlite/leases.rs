@@ -63,18 +63,11 @@ impl Change<'_> {
 
     fn is_gone(&self, stored: &StoredLease, asking: &Holder) -> bool {
         let of_this_machine = stored.lease.holder.host == asking.host;
-        let abandoned = |lease: &Lease| {
-            let of_same = |it: &Lease| {
-                it.token == lease.token
-                    && it.pipeline == lease.pipeline
-                    && it.stream == lease.stream
-            };
-            let mut abandoned = unpoisoned(&self.shared.abandoned);
-            let before = abandoned.len();
-            abandoned.retain(|it| !of_same(it));
-            abandoned.len() < before
+        let abandoned = || {
+            let abandoned = unpoisoned(&self.shared.abandoned);
+            abandoned.iter().any(|it| it.is_same(&stored.lease))
         };
-        (stored.handle == self.shared.liveness.handle() && abandoned(&stored.lease))
+        (stored.handle == self.shared.liveness.handle() && abandoned())
             || (of_this_machine && self.shared.liveness.is_gone(stored.handle))
     }
 

@@ -195,7 +195,9 @@ impl Store for SqliteStore {
     }
 
     fn abandon(&self, lease: &Lease) {
-        unpoisoned(&self.shared.abandoned).push(lease.clone());
+        let mut abandoned = unpoisoned(&self.shared.abandoned);
+        abandoned.retain(|it| it.pipeline != lease.pipeline || it.stream != lease.stream);
+        abandoned.push(lease.clone());
     }
 
     async fn leases(&self) -> Result<Vec<Lease>> {

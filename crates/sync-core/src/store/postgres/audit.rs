@@ -1,0 +1,135 @@
+//! What an auditor asks: what became of a record, what was refused, and whether the ledger holds.
+
+use std::pin::pin;
+
+use futures_util::TryStreamExt as _;
+use tokio_postgres::types::ToSql;
+
+use super::change::{Values, refused, rows, scope_number};
+use crate::batch::RecordKey;
+use crate::error::Result;
+use crate::id::Digest;
+use crate::ledger::{Entry, Link, Verification, Verifier};
+use crate::postgres::Session;
+use crate::store::stored::{EntryRow, LetterRow, MOST_REJECTIONS, TraceRow, from_json, signed};
+use crate::store::{DeadLetter, Outcome, RecordAudit, RecordTrace, Scope};
+
+/// By the primary keys of both tables.
+const DELIVERED: &str = "SELECT records.record, records.row, batches.batch, batches.run,
+        batches.origins, batches.job, batches.settled_at
+    FROM records JOIN batches ON batches.number = records.batch
+    WHERE records.scope = $1 AND records.key = $2";
+
+/// By the primary keys of both tables.
+const DELETED: &str = "SELECT deleted_records.record, deleted_records.row, batches.batch,
+        batches.run, batches.origins, batches.job, batches.settled_at
+    FROM deleted_records JOIN batches ON batches.number = deleted_records.batch
+    WHERE deleted_records.scope = $1 AND deleted_records.key = $2";
+
+/// By an index of its own.
+const REJECTED: &str = "SELECT at, run, batch, letter FROM dead_letters
+    WHERE scope = $1 AND key = $2 ORDER BY number DESC LIMIT $3";
+
+pub(super) async fn audit(
+    session: &Session,
+    scope: &Scope,
+    key: &RecordKey,
+) -> Result<RecordAudit> {
+    let Some(number) = scope_number(session, scope).await? else {
+        return Ok(RecordAudit::default());
+    };
+    let mut last = trace(session, DELIVERED, Outcome::Delivered, number, key).await?;
+    if last.is_none() {
+        last = trace(session, DELETED, Outcome::Deleted, number, key).await?;
+    }
+    let values: Values<'_> = &[&number, &key.as_str(), &MOST_REJECTIONS];
+    let found = rows(session, REJECTED, values).await?;
+    let rejected = found.iter().map(|row| {
+        let row = LetterRow {
+            at: row.get(0),
+            run: row.get(1),
+            batch: row.get(2),
+            letter: row.get(3),
+        };
+        row.rejection()
+    });
+    let rejected = rejected.collect::<Result<_>>()?;
+    Ok(RecordAudit { last, rejected })
+}
+
+async fn trace(
+    session: &Session,
+    select: &str,
+    outcome: Outcome,
+    scope: i64,
+    key: &RecordKey,
+) -> Result<Option<RecordTrace>> {
+    let found = rows(session, select, &[&scope, &key.as_str()]).await?;
+    let trace = found.first().map(|row| {
+        let row = TraceRow {
+            record: row.get(0),
+            row: row.get(1),
+            batch: row.get(2),
+            run: row.get(3),
+            origins: row.get(4),
+            job: row.get(5),
+            settled_at: row.get(6),
+        };
+        row.trace(outcome)
+    });
+    trace.transpose()
+}
+
+pub(super) async fn dead_letters(
+    session: &Session,
+    scope: &Scope,
+    limit: usize,
+) -> Result<Vec<DeadLetter>> {
+    let Some(number) = scope_number(session, scope).await? else {
+        return Ok(Vec::new());
+    };
+    let select = "SELECT letter FROM dead_letters WHERE scope = $1 ORDER BY number DESC LIMIT $2";
+    let found = rows(session, select, &[&number, &signed(limit as u64)]).await?;
+    found.iter().map(|row| from_json(row.get(0))).collect()
+}
+
+pub(super) async fn entries(session: &Session, after: u64, limit: usize) -> Result<Vec<Entry>> {
+    let select = "SELECT sequence, at, run, kind, body, hash FROM ledger
+                  WHERE sequence > $1 ORDER BY sequence LIMIT $2";
+    let values: Values<'_> = &[&signed(after), &signed(limit as u64)];
+    let found = rows(session, select, values).await?;
+    let entries = found.iter().map(|row| {
+        let row = EntryRow {
+            sequence: row.get(0),
+            at: row.get(1),
+            run: row.get(2),
+            kind: row.get(3),
+            body: row.get(4),
+            hash: row.get(5),
+        };
+        row.entry()
+    });
+    entries.collect()
+}
+
+pub(super) async fn verify(session: &Session, known: &[Digest]) -> Result<Verification> {
+    let select = "SELECT sequence, at, run, kind, body, hash FROM ledger ORDER BY sequence";
+    let none: [&(dyn ToSql + Sync); 0] = [];
+    let rows = session.query_raw(select, none).await.map_err(refused)?;
+    let mut rows = pin!(rows);
+    let mut verifier = Verifier::new(known);
+    while let Some(row) = rows.try_next().await.map_err(refused)? {
+        let link = Link {
+            sequence: row.get(0),
+            at: row.get::<_, String>(1).into_bytes(),
+            run: row.get::<_, Option<String>>(2).map(String::into_bytes),
+            kind: row.get::<_, String>(3).into_bytes(),
+            body: row.get::<_, String>(4).into_bytes(),
+            hash: row.get(5),
+        };
+        if let Some(verdict) = verifier.push(link) {
+            return Ok(verdict);
+        }
+    }
+    Ok(verifier.finish())
+}

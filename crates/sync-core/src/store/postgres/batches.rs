@@ -1,0 +1,192 @@
+//! Batches, from prepared to settled, and the records that were rejected on the way.
+
+use time::OffsetDateTime;
+
+use super::change::{Change, Values, rows, scope_number};
+use crate::batch::Operation;
+use crate::error::Result;
+use crate::id::{BatchId, Digest};
+use crate::postgres::Session;
+use crate::spool::Spooled;
+use crate::store::stored::{BatchRow, fingerprint, from_json, not_waiting, signed, to_json};
+use crate::store::wording;
+use crate::store::{Claim, DeadLetter, PreparedBatch, Scope, Settlement, UnsettledBatch};
+use crate::window::rfc3339;
+
+impl Change<'_> {
+    pub(super) async fn prepare(
+        &self,
+        claim: &Claim,
+        batch: &PreparedBatch,
+        unreadable: &[DeadLetter],
+    ) -> Result<Digest> {
+        let scope = self.scope(&claim.scope).await?;
+        self.keep_dead_letters(claim, scope, None, unreadable)
+            .await?;
+        let told = wording::batch_prepared(batch);
+        let head = self.tell(Some(claim.run), &told).await?;
+        let origins = match batch.origins.as_slice() {
+            [] => None,
+            origins => Some(to_json(&origins)?),
+        };
+        let insert = "INSERT INTO batches
+                      (scope, batch, run, place, rows, cursor, spooled, entry, prepared_at, origins)
+                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+        let values: Values<'_> = &[
+            &scope,
+            &batch.id.to_string(),
+            &batch.run.to_string(),
+            &to_json(&batch.place)?,
+            &signed(batch.rows as u64),
+            &batch.cursor.as_ref().map(|cursor| &cursor.0),
+            &to_json(&batch.spooled)?,
+            &head.hash.as_bytes().as_slice(),
+            &self.now,
+            &origins,
+        ];
+        self.execute(insert, values).await?;
+        Ok(head.hash)
+    }
+
+    pub(super) async fn settle(&self, claim: &Claim, settlement: &Settlement) -> Result<()> {
+        let Settlement { batch, receipt, .. } = settlement;
+        let scope = self.scope(&batch.scope).await?;
+        let update = "UPDATE batches SET settled_at = $1, job = $2
+                      WHERE scope = $3 AND batch = $4 AND settled_at IS NULL RETURNING number";
+        let (settled_at, id) = (rfc3339(receipt.at), batch.id.to_string());
+        let values: Values<'_> = &[&settled_at, &receipt.job, &scope, &id];
+        let Some(row) = self.row(update, values).await? else {
+            return Err(not_waiting(batch));
+        };
+        self.settle_records(scope, row.get(0), settlement).await?;
+        self.keep_dead_letters(claim, scope, Some(batch.id), &settlement.dead_letters)
+            .await?;
+        let update = "UPDATE scopes SET window_cursor = coalesce($1, window_cursor),
+                      next_ordinal = greatest(next_ordinal, $2) WHERE scope = $3";
+        let next = signed(batch.place.ordinal.saturating_add(1));
+        let cursor = batch.cursor.as_ref().map(|cursor| &cursor.0);
+        self.execute(update, &[&cursor, &next, &scope]).await?;
+        let told = wording::batch_settled(claim, settlement);
+        self.tell(Some(claim.run), &told).await.map(drop)
+    }
+
+    async fn settle_records(&self, scope: i64, number: i64, settlement: &Settlement) -> Result<()> {
+        let records = settlement.records.len();
+        let (mut keys, mut ids) = (Vec::with_capacity(records), Vec::with_capacity(records));
+        let (mut owners, mut periods) = (Vec::with_capacity(records), Vec::with_capacity(records));
+        let mut places = Vec::with_capacity(records);
+        for (row, record) in settlement.delivered() {
+            keys.push(record.key.as_str());
+            ids.push(record.id.as_bytes().as_slice());
+            owners.push(record.owner.as_deref());
+            periods.push(record.period.as_deref());
+            places.push(signed(row));
+        }
+        match settlement.batch.place.operation {
+            Operation::Upsert => {
+                let upsert = "INSERT INTO records (scope, key, record, batch, row, owner, period)
+                    SELECT $1, key, record, $2, row, owner, period
+                    FROM unnest($3::text[], $4::bytea[], $5::bigint[], $6::text[], $7::text[])
+                        AS given (key, record, row, owner, period)
+                    ON CONFLICT (scope, key) DO UPDATE SET record = excluded.record,
+                        batch = excluded.batch, row = excluded.row, owner = excluded.owner,
+                        period = excluded.period";
+                let values: Values<'_> =
+                    &[&scope, &number, &keys, &ids, &places, &owners, &periods];
+                self.execute(upsert, values).await?;
+            }
+            Operation::Delete => {
+                let delete = "DELETE FROM records WHERE scope = $1 AND key = ANY($2::text[])";
+                self.execute(delete, &[&scope, &keys]).await?;
+                let bury = "INSERT INTO deleted_records (scope, key, record, batch, row)
+                    SELECT $1, key, record, $2, row
+                    FROM unnest($3::text[], $4::bytea[], $5::bigint[])
+                        AS given (key, record, row)
+                    ON CONFLICT (scope, key) DO UPDATE SET record = excluded.record,
+                        batch = excluded.batch, row = excluded.row";
+                let values: Values<'_> = &[&scope, &number, &keys, &ids, &places];
+                self.execute(bury, values).await?;
+            }
+        }
+        Ok(())
+    }
+
+    pub(super) async fn keep_dead_letters(
+        &self,
+        claim: &Claim,
+        number: i64,
+        batch: Option<BatchId>,
+        letters: &[DeadLetter],
+    ) -> Result<()> {
+        if letters.is_empty() {
+            return Ok(());
+        }
+        let texts = letters.iter().map(to_json).collect::<Result<Vec<_>>>()?;
+        let fingerprints: Vec<_> = texts.iter().map(|text| fingerprint(text)).collect();
+        let prints: Vec<_> = fingerprints
+            .iter()
+            .map(|it| it.as_bytes().as_slice())
+            .collect();
+        let keys: Vec<_> = letters
+            .iter()
+            .map(|letter| letter.key.as_ref().map(|key| key.as_str()))
+            .collect();
+        let insert = "INSERT INTO dead_letters (scope, run, batch, at, fingerprint, letter, key)
+            SELECT $1, $2, $3, $4, fingerprint, letter, key
+            FROM unnest($5::bytea[], $6::text[], $7::text[])
+                WITH ORDINALITY AS given (fingerprint, letter, key, place) ORDER BY place
+            ON CONFLICT (scope, fingerprint) DO NOTHING";
+        let (run, of_batch) = (claim.run.to_string(), batch.map(|batch| batch.to_string()));
+        let values: Values<'_> = &[&number, &run, &of_batch, &self.now, &prints, &texts, &keys];
+        let kept = self.execute(insert, values).await?;
+        if kept == 0 {
+            return Ok(());
+        }
+        let told = wording::records_rejected(&claim.scope, batch, kept);
+        self.tell(Some(claim.run), &told).await.map(drop)
+    }
+
+    pub(super) async fn forget_payloads(&self, batches: &[BatchId]) -> Result<()> {
+        let ids: Vec<_> = batches.iter().map(ToString::to_string).collect();
+        let update = "UPDATE batches SET spooled = NULL
+                      WHERE batch = ANY($1::text[]) AND settled_at IS NOT NULL";
+        self.execute(update, &[&ids]).await.map(drop)
+    }
+}
+
+pub(super) async fn unsettled(session: &Session, scope: &Scope) -> Result<Vec<UnsettledBatch>> {
+    let Some(number) = scope_number(session, scope).await? else {
+        return Ok(Vec::new());
+    };
+    let select = "SELECT batch, run, place, rows, cursor, spooled, origins, entry FROM batches
+                  WHERE scope = $1 AND settled_at IS NULL ORDER BY number";
+    let found = rows(session, select, &[&number]).await?;
+    let batches = found.iter().map(|row| {
+        let row = BatchRow {
+            batch: row.get(0),
+            run: row.get(1),
+            place: row.get(2),
+            rows: row.get(3),
+            cursor: row.get(4),
+            spooled: row.get(5),
+            origins: row.get(6),
+            entry: row.get(7),
+        };
+        row.unsettled(scope)
+    });
+    batches.collect()
+}
+
+pub(super) async fn expired(
+    session: &Session,
+    settled_before: OffsetDateTime,
+) -> Result<Vec<(BatchId, Spooled)>> {
+    let select = "SELECT batch, spooled FROM batches
+                  WHERE spooled IS NOT NULL AND settled_at < $1 ORDER BY settled_at";
+    let found = rows(session, select, &[&rfc3339(settled_before)]).await?;
+    let payloads = found.iter().map(|row| {
+        let (batch, spooled): (&str, &str) = (row.get(0), row.get(1));
+        Ok((batch.parse()?, from_json(spooled)?))
+    });
+    payloads.collect()
+}

@@ -1,0 +1,39 @@
+//! How long a call goes on trying while the server cannot be reached.
+
+use std::time::{Duration, Instant};
+
+use crate::error::{Result, Retry};
+
+/// The first wait; each is twice the one before.
+const FIRST_WAIT: Duration = Duration::from_millis(50);
+/// No wait is longer.
+const LONGEST_WAIT: Duration = Duration::from_secs(2);
+
+pub(super) struct Patience {
+    until: Instant,
+    wait: Duration,
+}
+
+impl Patience {
+    pub(super) fn new(patience: Duration) -> Self {
+        Self {
+            until: Instant::now() + patience,
+            wait: FIRST_WAIT,
+        }
+    }
+
+    /// The outcome where it is final; none, after a wait, where the call is to be made again.
+    pub(super) async fn judge<T>(&mut self, outcome: Result<T>) -> Option<Result<T>> {
+        let error = match outcome {
+            Err(error) if error.retry() == Retry::Backoff => error,
+            outcome => return Some(outcome),
+        };
+        if Instant::now() + self.wait > self.until {
+            return Some(Err(error.exhausted()));
+        }
+        tracing::warn!(error = error.chain(), "the store will be asked again");
+        tokio::time::sleep(self.wait).await;
+        self.wait = (self.wait * 2).min(LONGEST_WAIT);
+        None
+    }
+}
