@@ -2,7 +2,7 @@
 
 use std::hint::black_box;
 
-use intacct_xml::escape::{escape_text, push_attribute, push_text};
+use intacct_xml::escape::{XmlBuffer, escape_attribute, escape_text, push_text};
 use intacct_xml::sanitise::is_allowed;
 
 /// One way to make texts safe.
@@ -12,10 +12,55 @@ pub struct Escaper {
     pub name: &'static str,
     /// What it does, so that unlike things are not compared unawares.
     pub contract: Contract,
-    /// Treats all texts; those that append do it to the buffer, after what it holds.
-    pub all: fn(&[String], &mut String),
+    /// What becomes of the results.
+    pub results: Results,
+    /// Treats all texts.
+    pub all: fn(&[String], &mut Output),
     /// Treats one text.
     pub one: fn(&str) -> String,
+}
+
+/// What becomes of the results.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Results {
+    /// They are appended to the output, behind what it holds.
+    Appended,
+    /// They are made, or borrowed, and forgotten.
+    Forgotten,
+    /// They are copied over what the output holds.
+    Overwritten,
+}
+
+/// Where results are appended. An escaper uses one of the buffers.
+#[derive(Clone, Debug, Default)]
+pub struct Output {
+    /// For most.
+    pub string: String,
+    /// For ours.
+    pub xml: XmlBuffer,
+    /// For mere copies; it is not cleared, and must be as long as all texts.
+    pub bytes: Vec<u8>,
+}
+
+impl Output {
+    /// Buffers that mere copies of these texts fit in.
+    pub fn for_texts(texts: &[String]) -> Self {
+        Self {
+            bytes: vec![0; texts.iter().map(String::len).sum()],
+            ..Self::default()
+        }
+    }
+
+    /// Begins anew in the same memory.
+    pub fn clear(&mut self) {
+        self.string.clear();
+        self.xml.clear();
+    }
+
+    /// What has been appended.
+    pub fn into_string(self) -> String {
+        self.string + &self.xml.into_string()
+    }
 }
 
 /// What is done to a text.
@@ -34,6 +79,8 @@ pub enum Contract {
     EscapesAttribute,
     /// `&`, `<` and `>` are escaped; CR, which a reader turns into LF, and what XML forbids stay.
     EscapesHtml,
+    /// What is escaped differs, or how it is spelt; CR and what XML forbids stay.
+    EscapesOtherwise,
 }
 
 impl Contract {
@@ -50,21 +97,23 @@ impl Contract {
 }
 
 macro_rules! appending {
-    ($name:literal, $contract:ident, |$text:ident, $out:ident| $append:expr) => {
+    ($name:literal, $contract:ident, |$text:ident, $out:ident . $buffer:ident| $append:expr) => {
         Escaper {
             name: $name,
             contract: Contract::$contract,
-            all: |texts, $out| {
+            results: Results::Appended,
+            all: |texts, output| {
+                let $out = &mut output.$buffer;
                 for $text in texts {
                     let $text = $text.as_str();
                     $append;
                 }
             },
             one: |$text| {
-                let mut buffer = String::new();
-                let $out = &mut buffer;
+                let mut output = Output::default();
+                let $out = &mut output.$buffer;
                 $append;
-                buffer
+                output.into_string()
             },
         }
     };
@@ -75,6 +124,7 @@ macro_rules! returning_cow {
         Escaper {
             name: $name,
             contract: Contract::$contract,
+            results: Results::Forgotten,
             all: |texts, _| {
                 for $text in texts {
                     let $text = $text.as_str();
@@ -86,34 +136,68 @@ macro_rules! returning_cow {
     };
 }
 
-/// All ways. The first is the limit: whoever appends cannot do less.
+/// All ways. The first two are the limits: whoever appends cannot do less, and whoever copies cannot
+/// be faster.
 pub const ESCAPERS: &[Escaper] = &[
-    appending!("plain_append", Copies, |text, out| out.push_str(text)),
-    appending!("ours_append", SafeText, |text, out| push_text(out, text)),
-    appending!("ours_attribute", SafeAttribute, |text, out| {
-        push_attribute(out, text)
+    appending!("plain_append", Copies, |text, out.string| out
+        .push_str(text)),
+    Escaper {
+        name: "memcpy",
+        contract: Contract::Copies,
+        results: Results::Overwritten,
+        all: |texts, output| {
+            let mut room = output.bytes.as_mut_slice();
+            for text in texts {
+                let (copy, behind) = room.split_at_mut(text.len());
+                copy.copy_from_slice(text.as_bytes());
+                room = behind;
+            }
+        },
+        one: str::to_owned,
+    },
+    appending!("ours_append", SafeText, |text, out.xml| out.push_text(text)),
+    appending!("ours_attribute", SafeAttribute, |text, out.xml| {
+        out.push_attribute(text)
     }),
+    appending!("ours_push_text", SafeText, |text, out.string| push_text(
+        out, text
+    )),
     returning_cow!("ours_cow", SafeText, |text| escape_text(text)),
-    appending!("naive_replaces", SafeText, |text, out| {
+    returning_cow!("ours_attribute_cow", SafeAttribute, |text| {
+        escape_attribute(text)
+    }),
+    appending!("naive_replaces", SafeText, |text, out.string| {
         out.push_str(&naive(text))
     }),
-    appending!("naive_matching", SafeText, |text, out| {
+    appending!("naive_matching", SafeText, |text, out.string| {
         text.chars().for_each(|c| push_matched(out, c))
     }),
-    appending!("quick_xml_escape", EscapesAttribute, |text, out| {
+    appending!("quick_xml_escape", EscapesAttribute, |text, out.string| {
         out.push_str(&quick_xml::escape::escape(text))
     }),
-    appending!("quick_xml_partial_escape", EscapesText, |text, out| {
-        out.push_str(&quick_xml::escape::partial_escape(text))
-    }),
+    appending!(
+        "quick_xml_partial_escape",
+        EscapesText,
+        |text, out.string| { out.push_str(&quick_xml::escape::partial_escape(text)) }
+    ),
+    appending!(
+        "quick_xml_minimal_escape",
+        EscapesOtherwise,
+        |text, out.string| { out.push_str(&quick_xml::escape::minimal_escape(text)) }
+    ),
     returning_cow!("quick_xml_cow", EscapesAttribute, |text| {
         quick_xml::escape::escape(text)
     }),
-    appending!("strip_then_quick_xml", SafeAttribute, |text, out| {
-        out.push_str(&quick_xml::escape::escape(stripped(text)))
-    }),
-    appending!("html_escape", EscapesHtml, |text, out| {
+    appending!(
+        "strip_then_quick_xml",
+        SafeAttribute,
+        |text, out.string| { out.push_str(&quick_xml::escape::escape(stripped(text))) }
+    ),
+    appending!("html_escape", EscapesHtml, |text, out.string| {
         html_escape::encode_text_to_string(text, out);
+    }),
+    appending!("v_htmlescape", EscapesOtherwise, |text, out.string| {
+        v_htmlescape::escape_string(text, out);
     }),
 ];
 

@@ -14,6 +14,7 @@ pub mod report;
 pub mod rounds;
 pub mod suites;
 pub mod text;
+pub mod writing;
 
 /// The seed of everything that the benches measure.
 pub const SEED: u64 = 20_260_131;

@@ -3,9 +3,11 @@
 use crate::comparison::Meter;
 use crate::parsing::Result;
 
+pub mod build_request;
 pub mod escape;
 pub mod pagination;
 pub mod parse;
+pub mod sanitise_page;
 
 /// Groups about one subject.
 #[derive(Clone, Copy, Debug)]
@@ -21,6 +23,14 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "escape",
         run: escape::run,
+    },
+    Suite {
+        name: "sanitise_page",
+        run: sanitise_page::run,
+    },
+    Suite {
+        name: "build_request",
+        run: build_request::run,
     },
     Suite {
         name: "parse",

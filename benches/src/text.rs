@@ -1,4 +1,4 @@
-//! Texts to escape: seven corpora, the same for the same seed.
+//! Texts to escape: eight corpora, the same for the same seed.
 
 use fastrand::Rng;
 
@@ -31,6 +31,7 @@ impl TextCorpus {
 /// | `short_mixed` | 4096 of 8 to 40 bytes | 7 % with one special, 4 % with letters beyond ASCII |
 /// | `memo` | 32 of about 4 KiB | one special in 200 bytes |
 /// | `clean_long` | 1 of 4 MiB | ASCII with nothing to do: larger than the caches near the core |
+/// | `clean_64k` | 1 of 64 KiB | the same, and in the caches near the core |
 /// | `dense` | 16 of 4 KiB | one special in 6 bytes, at random |
 /// | `multilingual` | 32 of about 4 KiB | eight languages, no specials |
 /// | `control_laden` | 32 of about 4 KiB | one forbidden character in 20, one special in 50 |
@@ -48,6 +49,7 @@ pub fn corpora(seed: u64) -> Vec<TextCorpus> {
         }),
         TextCorpus::new("multilingual", 32, || multilingual(rng)),
         TextCorpus::new("control_laden", 32, || control_laden(rng)),
+        TextCorpus::new("clean_64k", 1, || prose(rng, 64 << 10)),
     ]
 }
 

@@ -130,6 +130,18 @@ impl XmlBuffer {
         self.scratch.clear();
     }
 
+    /// Appends `<name>`.
+    #[inline]
+    pub(crate) fn push_start_tag(&mut self, name: &str) {
+        self.scratch.push_tag(b"<", name);
+    }
+
+    /// Appends `</name>`.
+    #[inline]
+    pub(crate) fn push_end_tag(&mut self, name: &str) {
+        self.scratch.push_tag(b"</", name);
+    }
+
     /// Leaves that many bytes to be [filled in](Self::fill_in_start) later.
     pub(crate) fn push_blank(&mut self, bytes: usize) {
         self.scratch.push_blank(bytes);

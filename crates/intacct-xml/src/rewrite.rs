@@ -36,6 +36,8 @@ const MARGIN: usize = Vector::LANES;
 const SOURCE: usize = BLOCK + MARGIN;
 /// What a block may become: all of it references, and a step too far.
 const WINDOW: usize = BLOCK * form::LONGEST + MARGIN;
+/// What is left of a window for a name, behind the opening of its tag.
+const TAG: usize = WINDOW - 8;
 
 impl Scratch {
     /// Room for that many bytes before the first growth.
@@ -75,6 +77,11 @@ impl Scratch {
 
     /// The text, checked once more to be UTF-8.
     pub(crate) fn into_string(mut self) -> String {
+        // Blocks that ran past the end have left pieces of text there.
+        let behind = self.bytes.len().min(self.end + WINDOW);
+        if let Some(behind) = self.bytes.get_mut(self.end..behind) {
+            behind.fill(0);
+        }
         self.bytes.truncate(self.end);
         // Whole texts have gone in, so nothing but whole text can have come out.
         String::from_utf8(self.bytes)
@@ -108,7 +115,7 @@ impl Scratch {
     pub(crate) fn push(&mut self, bytes: &[u8]) {
         if bytes.len() <= SOURCE {
             let window = window(&mut self.bytes, self.end);
-            copy_short::<form::Unchanged>(bytes, window);
+            copy_short::<form::Unchanged, WINDOW>(bytes, window);
             self.end += bytes.len();
         } else {
             self.push_long(bytes);
@@ -129,11 +136,31 @@ impl Scratch {
     #[inline(always)]
     fn push_short<F: Form>(&mut self, bytes: &[u8]) -> u64 {
         let window = window(&mut self.bytes, self.end);
-        if copy_short::<F>(bytes, window) {
+        if copy_short::<F, WINDOW>(bytes, window) {
             self.end += bytes.len();
             return 0;
         }
         self.push_padded::<F>(bytes)
+    }
+
+    /// Appends the opening characters of a tag, a name and the closing character.
+    #[inline]
+    pub(crate) fn push_tag<const N: usize>(&mut self, opening: &[u8; N], name: &str) {
+        let name = name.as_bytes();
+        let window = window(&mut self.bytes, self.end);
+        if let Some((begin, rest)) = window.split_first_chunk_mut()
+            && let Some(rest) = rest.first_chunk_mut::<TAG>()
+            && name.len() <= SOURCE
+        {
+            *begin = *opening;
+            copy_short::<form::Unchanged, TAG>(name, rest);
+            rest[name.len()] = b'>';
+            self.end += N + name.len() + 1;
+            return;
+        }
+        self.push(opening);
+        self.push(name);
+        self.push(b">");
     }
 
     fn push_long(&mut self, bytes: &[u8]) {
@@ -233,7 +260,7 @@ fn padded(bytes: &[u8]) -> [u8; SOURCE + SOURCE] {
 
 /// Copies up to [`SOURCE`] bytes as they stand; whether that was right, because none had to change.
 #[inline(always)]
-fn copy_short<F: Form>(bytes: &[u8], window: &mut [u8; WINDOW]) -> bool {
+fn copy_short<F: Form, const N: usize>(bytes: &[u8], window: &mut [u8; N]) -> bool {
     let length = bytes.len();
     if length > 48 {
         let mut look = Look::default();
@@ -267,14 +294,14 @@ fn copy_short<F: Form>(bytes: &[u8], window: &mut [u8; WINDOW]) -> bool {
 }
 
 #[inline(always)]
-fn copy_vector(bytes: &[u8], window: &mut [u8; WINDOW], at: usize) -> Vector {
+fn copy_vector<const N: usize>(bytes: &[u8], window: &mut [u8; N], at: usize) -> Vector {
     let chunk: [u8; 16] = array(&bytes[at..at + 16]);
     window[at..at + 16].copy_from_slice(&chunk);
     Vector::new(chunk)
 }
 
 #[inline(always)]
-fn copy_eight(bytes: &[u8], window: &mut [u8; WINDOW], at: usize) -> [u8; 8] {
+fn copy_eight<const N: usize>(bytes: &[u8], window: &mut [u8; N], at: usize) -> [u8; 8] {
     let chunk: [u8; 8] = array(&bytes[at..at + 8]);
     window[at..at + 8].copy_from_slice(&chunk);
     chunk

@@ -7,6 +7,7 @@ mod authentication;
 mod balances;
 mod company;
 mod control;
+mod document;
 mod filter;
 mod inspect;
 mod lookup;
@@ -34,6 +35,7 @@ pub use self::company::{
     ReadUserFormatting,
 };
 pub use self::control::{Control, Uniqueness};
+pub use self::document::Document;
 pub use self::filter::Filter;
 pub use self::inspect::Inspect;
 pub use self::lookup::Lookup;
@@ -186,10 +188,11 @@ impl Request {
         &self.functions
     }
 
-    /// The document, in UTF-8. It holds passwords or a session id and is wiped on drop.
-    pub fn to_xml(&self) -> Zeroizing<String> {
+    /// The document that is sent. It holds passwords or a session id and is wiped on drop.
+    pub fn to_xml(&self) -> Document {
         let head = self.head();
-        let mut document = XmlBuffer::new();
+        let likely: usize = self.functions.iter().map(Function::likely_size).sum();
+        let mut document = XmlBuffer::with_capacity(head.len() + likely);
         // What holds secrets is filled in at the end, when the buffer no longer moves and leaves
         // copies behind.
         document.push_blank(head.len());
@@ -200,8 +203,7 @@ impl Request {
         writer.close("content");
         writer.close("operation");
         writer.close("request");
-        document.fill_in_start(head.as_bytes());
-        Zeroizing::new(document.into_string())
+        Document::new(&head, document)
     }
 
     /// The document up to its first function.
@@ -241,6 +243,13 @@ impl Function {
     /// What the function does.
     pub fn call(&self) -> &Call {
         &self.call
+    }
+
+    fn likely_size(&self) -> usize {
+        match &self.call {
+            Call::Raw(call) => 128 + call.likely_size(),
+            _ => 2048,
+        }
     }
 
     fn write(&self, writer: &mut Writer<'_>) {

@@ -34,6 +34,13 @@ impl RawFunction {
         self.name.as_str()
     }
 
+    /// About how many bytes it is written in, so that the document of a thousand records is not
+    /// moved ten times while it grows.
+    pub(super) fn likely_size(&self) -> usize {
+        let elements = self.body.iter().map(RawElement::likely_size);
+        tags(&self.name) + elements.sum::<usize>()
+    }
+
     pub(super) fn write(&self, writer: &mut Writer<'_>) {
         writer.open(self.name.as_str());
         for element in &self.body {
@@ -63,6 +70,11 @@ impl RawElement {
         }
     }
 
+    fn likely_size(&self) -> usize {
+        let children = self.children.iter().map(Self::likely_size);
+        tags(&self.name) + self.text.len() + self.text.len() / 16 + children.sum::<usize>()
+    }
+
     fn write(&self, writer: &mut Writer<'_>) {
         if self.children.is_empty() {
             return writer.element(self.name.as_str(), &self.text);
@@ -73,6 +85,10 @@ impl RawElement {
         }
         writer.close(self.name.as_str());
     }
+}
+
+fn tags(name: &FieldName) -> usize {
+    "<></>".len() + 2 * name.as_str().len()
 }
 
 impl fmt::Debug for RawFunction {

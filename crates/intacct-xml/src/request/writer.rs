@@ -12,8 +12,9 @@ impl<'b> Writer<'b> {
         Self { out }
     }
 
+    #[inline]
     pub(super) fn open(&mut self, name: &str) {
-        self.open_with(name, &[]);
+        self.out.push_start_tag(name);
     }
 
     pub(super) fn open_with(&mut self, name: &str, attributes: &[(&str, &str)]) {
@@ -29,10 +30,9 @@ impl<'b> Writer<'b> {
         self.out.push_raw(">");
     }
 
+    #[inline]
     pub(super) fn close(&mut self, name: &str) {
-        self.out.push_raw("</");
-        self.out.push_raw(name);
-        self.out.push_raw(">");
+        self.out.push_end_tag(name);
     }
 
     pub(super) fn empty(&mut self, name: &str) {
