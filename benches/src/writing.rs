@@ -75,9 +75,7 @@ impl Records {
         for record in &self.texts {
             tag(xml, "<", RECORD);
             for (name, text) in self.names.iter().zip(record) {
-                tag(xml, "<", name);
-                xml.push_text(text);
-                tag(xml, "</", name);
+                xml.push_element(name, text);
             }
             tag(xml, "</", RECORD);
         }
@@ -88,7 +86,7 @@ impl Records {
     /// # Errors
     /// Never, because memory takes everything.
     pub fn quick_xml(&self) -> Result<Vec<u8>> {
-        self.quick_xml_of(|text| BytesText::new(text))
+        self.quick_xml_of(BytesText::new)
     }
 
     /// The same, and what XML forbids is dropped first.

@@ -1,7 +1,9 @@
 //! What is compared for speed must give the same text.
 
 use intacct_sync_benches::escaping::{Contract, ESCAPERS, Output, Results, naive, stripped};
+use intacct_sync_benches::writing::Records;
 use intacct_sync_benches::{SEED, text};
+use intacct_xml::escape::XmlBuffer;
 use proptest::prelude::*;
 
 /// Text in which all that matters to XML is frequent.
@@ -123,4 +125,47 @@ fn the_corpora_are_what_their_names_say() {
             .all(|(one, other)| one.texts == other.texts)
     );
     assert_ne!(corpora[0].texts, text::corpora(SEED + 1)[0].texts);
+}
+
+#[test]
+fn the_same_records_are_written() {
+    let records = Records::new(30, SEED);
+    let read = |xml: &str| {
+        let document = roxmltree::Document::parse(xml).expect("well formed");
+        let elements = document.descendants().filter(|node| node.is_element());
+        let leaves = elements.filter(|node| node.first_element_child().is_none());
+        leaves
+            .map(|node| {
+                (
+                    node.tag_name().name().to_owned(),
+                    node.text().unwrap_or("").to_owned(),
+                )
+            })
+            .filter(|(name, _)| records.names.contains(&name.as_str()))
+            .collect::<Vec<_>>()
+    };
+    let texts = records.texts.iter().flatten();
+    let expected: Vec<_> = records
+        .names
+        .iter()
+        .cycle()
+        .zip(texts)
+        .map(|(name, text)| ((*name).to_owned(), text.clone()))
+        .collect();
+
+    let mut ours = XmlBuffer::new();
+    records.push_to(&mut ours);
+    let alone = [
+        ours.into_string().into_bytes(),
+        records.quick_xml().expect("written"),
+        records.stripped_quick_xml().expect("written"),
+    ];
+    for xml in alone {
+        let xml = String::from_utf8(xml).expect("text");
+        assert_eq!(read(&format!("<x>{xml}</x>")), expected);
+    }
+    assert_eq!(
+        read(&records.request().expect("a request").to_xml()),
+        expected
+    );
 }

@@ -23,6 +23,7 @@ pub fn run(meter: &mut dyn Meter) -> Result<()> {
         elements: records.texts.len() as u64,
         bytes: records.bytes() as u64,
     });
+    // Checks that it is UTF-8, and wipes it, too.
     comparison.add("ours_request", || {
         black_box(black_box(&request).to_xml());
     });
@@ -43,15 +44,16 @@ pub fn run(meter: &mut dyn Meter) -> Result<()> {
     comparison.add("strip_then_quick_xml_writer", || {
         let _ = black_box(black_box(records).stripped_quick_xml());
     });
+    // The goals are for the records alone, which is all that the others write.
     comparison.goal(Goal::times_as_fast(
         "B1",
-        "ours_request",
+        "ours_buffer",
         "quick_xml_writer",
         3.0,
     ));
     comparison.goal(Goal::times_as_fast(
         "B1",
-        "ours_request",
+        "ours_buffer",
         "strip_then_quick_xml_writer",
         6.0,
     ));

@@ -142,6 +142,12 @@ impl XmlBuffer {
         self.scratch.push_tag(b"</", name);
     }
 
+    /// Appends an element with text. Its name is written as it stands.
+    #[inline]
+    pub fn push_element(&mut self, name: &str, text: &str) {
+        self.scratch.push_element::<Text>(name, text);
+    }
+
     /// Leaves that many bytes to be [filled in](Self::fill_in_start) later.
     pub(crate) fn push_blank(&mut self, bytes: usize) {
         self.scratch.push_blank(bytes);

@@ -43,7 +43,7 @@ impl Scratch {
     /// Room for that many bytes before the first growth.
     pub(crate) fn with_capacity(capacity: usize) -> Self {
         Self {
-            bytes: vec![0; capacity + WINDOW],
+            bytes: Vec::with_capacity(capacity + WINDOW),
             end: 0,
         }
     }
@@ -163,23 +163,31 @@ impl Scratch {
         self.push(b">");
     }
 
+    /// Appends an element with text in a form. Most names and texts are short, and then the place is
+    /// found once for all of them.
+    #[inline]
+    pub(crate) fn push_element<F: Form>(&mut self, name: &str, text: &str) {
+        let window = window(&mut self.bytes, self.end);
+        match short_element::<F>(name.as_bytes(), text.as_bytes(), window) {
+            Some(length) => self.end += length,
+            None => {
+                self.push_tag(b"<", name);
+                self.push_as::<F>(text);
+                self.push_tag(b"</", name);
+            }
+        }
+    }
+
     fn push_long(&mut self, bytes: &[u8]) {
-        let end = self.end + bytes.len();
-        if self.bytes.len() < end {
-            grow(&mut self.bytes, end);
-        }
-        if let Some(room) = self.bytes.get_mut(self.end..end) {
-            room.copy_from_slice(bytes);
-            self.end = end;
-        }
+        self.bytes.truncate(self.end);
+        self.bytes.extend_from_slice(bytes);
+        self.end = self.bytes.len();
     }
 
     #[inline(never)]
     fn push_blocks<F: Form>(&mut self, bytes: &[u8]) -> u64 {
         let enough = self.end + bytes.len() + WINDOW;
-        if self.bytes.len() < enough {
-            grow(&mut self.bytes, enough);
-        }
+        self.bytes.reserve(enough.saturating_sub(self.bytes.len()));
         let (mut at, mut end, mut changes) = (0, self.end, 0);
         while let Some(source) = bytes.get(at..).and_then(|rest| rest.first_chunk()) {
             let window = window(&mut self.bytes, end);
@@ -228,7 +236,11 @@ fn window(bytes: &mut Vec<u8>, end: usize) -> &mut [u8; WINDOW] {
 #[cold]
 #[inline(never)]
 fn grow(bytes: &mut Vec<u8>, enough: usize) {
-    bytes.resize(enough.max(2 * bytes.len()), 0);
+    bytes.reserve(enough.saturating_sub(bytes.len()));
+    // Not all of the memory at once: what has just been initialised is still in the nearest cache
+    // when it is written to.
+    const STEP: usize = 16 << 10;
+    bytes.resize(enough.max(bytes.capacity().min(enough + STEP)), 0);
 }
 
 /// How far a block has been dealt with.
@@ -291,6 +303,34 @@ fn copy_short<F: Form, const N: usize>(bytes: &[u8], window: &mut [u8; N]) -> bo
         }
         is_clean
     }
+}
+
+/// Writes an element and says how long it is, if name and text are short and the text needs no change.
+#[inline(always)]
+fn short_element<F: Form>(name: &[u8], text: &[u8], window: &mut [u8; WINDOW]) -> Option<usize> {
+    if name.len() > SOURCE || text.len() > SOURCE {
+        return None;
+    }
+    window[0] = b'<';
+    copy_short::<form::Unchanged, SOURCE>(name, place(window, 1)?);
+    let mut end = 1 + name.len();
+    window[end] = b'>';
+    end += 1;
+    if !copy_short::<F, SOURCE>(text, place(window, end)?) {
+        return None;
+    }
+    end += text.len();
+    *place(window, end)? = *b"</";
+    end += 2;
+    copy_short::<form::Unchanged, SOURCE>(name, place(window, end)?);
+    end += name.len();
+    window[end] = b'>';
+    Some(end + 1)
+}
+
+#[inline(always)]
+fn place<const N: usize>(window: &mut [u8; WINDOW], at: usize) -> Option<&mut [u8; N]> {
+    window.get_mut(at..)?.first_chunk_mut()
 }
 
 #[inline(always)]

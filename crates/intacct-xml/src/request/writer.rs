@@ -43,9 +43,7 @@ impl<'b> Writer<'b> {
 
     /// An element with text.
     pub(super) fn element(&mut self, name: &str, text: &str) {
-        self.open(name);
-        self.out.push_text(text);
-        self.close(name);
+        self.out.push_element(name, text);
     }
 
     /// An element with a text of which no copy may be left behind outside the buffer.

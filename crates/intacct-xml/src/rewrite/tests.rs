@@ -43,12 +43,10 @@ fn check(buffer: &mut XmlBuffer, text: &str) -> Result<(), TestCaseError> {
     buffer.push_text(text);
     buffer.push_raw(text);
     buffer.push_attribute(text);
-    prop_assert_eq!(
-        std::str::from_utf8(buffer.as_bytes()),
-        Ok(&*format!("{as_text}{text}{as_attribute}")),
-        "of {:?}",
-        text
-    );
+    buffer.push_element("name", text);
+    let expected = format!("{as_text}{text}{as_attribute}<name>{as_text}</name>");
+    let written = std::str::from_utf8(buffer.as_bytes());
+    prop_assert_eq!(written, Ok(&*expected), "of {:?}", text);
 
     let mut string = String::from("é");
     push_text(&mut string, text);
@@ -90,6 +88,21 @@ fn every_special_at_every_place_of_texts_of_every_length() {
             check(&mut buffer, &format!("{before}{special}{behind}")).unwrap();
         }
     }
+}
+
+#[test]
+fn names_of_every_length() {
+    let mut expected = String::new();
+    let mut buffer = XmlBuffer::new();
+    for length in 0..200 {
+        let name = "abcdefghij".repeat(20);
+        let name = name.get(..length).unwrap_or_default();
+        buffer.push_element(name, "a & b");
+        buffer.push_element(name, name);
+        buffer.push_start_tag(name);
+        expected += &format!("<{name}>a &amp; b</{name}><{name}>{name}</{name}><{name}>");
+    }
+    assert_eq!(buffer.into_string(), expected);
 }
 
 #[test]
