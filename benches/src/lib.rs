@@ -9,6 +9,7 @@ pub mod machine;
 pub mod page;
 pub mod paging;
 pub mod parsing;
+pub mod peer;
 pub mod record;
 pub mod report;
 pub mod rounds;

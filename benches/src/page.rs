@@ -5,7 +5,7 @@ use std::marker::PhantomData;
 
 use fastrand::Rng;
 
-use crate::record::{Content, FieldSpec, GlDetail, Record, Vendor};
+use crate::record::{Content, FieldSpec, GlDetail, Invoice, Record, Vendor};
 use crate::text::{NAMES_BEYOND_ASCII, WORDS};
 
 /// An answer with one page of records.
@@ -98,6 +98,12 @@ pub const GL_DETAIL_FORMS: &[PageForm] = &[
     },
 ];
 
+/// How pages of wide records are written.
+pub const INVOICE_FORMS: &[PageForm] = &[PageForm {
+    name: "invoice_wide",
+    ..GL_DETAIL
+}];
+
 impl Page<Vendor> {
     /// 2000 vendors, about half of the values empty, dotted names.
     pub fn vendors(form: PageForm, seed: u64) -> Self {
@@ -109,6 +115,13 @@ impl Page<GlDetail> {
     /// 1000 ledger lines, about a quarter of the values empty.
     pub fn gl_details(form: PageForm, seed: u64) -> Self {
         Self::new(form, 1000, seed)
+    }
+}
+
+impl Page<Invoice> {
+    /// 500 invoices of 165 fields.
+    pub fn invoices(form: PageForm, seed: u64) -> Self {
+        Self::new(form, 500, seed)
     }
 }
 

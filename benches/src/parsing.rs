@@ -7,48 +7,26 @@ use std::error::Error;
 use std::sync::Arc;
 
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use intacct_xml::response::{
-    Columns, Discard, Page, ReadOptions, Records, WIRE_NAME, read_response,
-};
-use quick_xml::events::Event;
-use quick_xml::{Reader, escape::resolve_xml_entity};
-use serde::Deserialize;
+use intacct_xml::response::WIRE_NAME;
 
 use crate::record::{Kind, Record};
 
+pub use self::columns::QuickXmlColumns;
+pub use self::events::{copied, every_angle_bracket, quick_xml_events, xml_rs_events};
+pub use self::ndjson::quick_xml_ndjson;
+pub use self::ours::{Ours, ours_columns};
+pub use self::records::{hash_maps, quick_xml_serde, roxmltree_dom};
+pub use self::rows::{BorrowedField, quick_xml_rows};
+
+mod columns;
+mod events;
+mod ndjson;
+mod ours;
+mod records;
+mod rows;
+
 /// What reading gives, with any library's error.
 pub type Result<T> = std::result::Result<T, Box<dyn Error + Send + Sync>>;
-
-/// Reads the page into Arrow columns that are used again for the next.
-///
-/// # Errors
-/// If the answer is not what the gateway sends.
-pub fn ours_columns(body: &str, columns: &mut Columns) -> Result<Page> {
-    read_response(body.as_bytes(), &ReadOptions::default(), columns)?;
-    Ok(columns.finish()?)
-}
-
-/// Reads the page into structs.
-///
-/// # Errors
-/// If the answer is not what the gateway sends, or a value not of its field's type.
-pub fn ours_structs<R: Record>(body: &str) -> Result<Vec<R>> {
-    let mut records = Records::new();
-    read_response(body.as_bytes(), &ReadOptions::default(), &mut records)?;
-    Ok(records.into_vec())
-}
-
-/// Checks the page and keeps nothing of it.
-///
-/// # Errors
-/// If the answer is not what the gateway sends.
-pub fn ours_discarding(body: &str) -> Result<intacct_xml::response::Response> {
-    Ok(read_response(
-        body.as_bytes(),
-        &ReadOptions::default(),
-        &mut Discard,
-    )?)
-}
 
 /// The columns for a record type.
 pub fn schema<R: Record>() -> SchemaRef {
@@ -66,110 +44,4 @@ pub fn schema<R: Record>() -> SchemaRef {
     };
     let fields: Vec<_> = R::FIELDS.iter().map(|f| field(f.name, f.kind)).collect();
     Arc::new(Schema::new(fields))
-}
-
-/// Counts the elements with quick-xml; texts are neither joined nor decoded.
-///
-/// # Errors
-/// If the body is not well formed as far as quick-xml checks.
-pub fn quick_xml_events(body: &str) -> Result<usize> {
-    let mut reader = Reader::from_str(body);
-    let mut elements = 0;
-    loop {
-        match reader.read_event()? {
-            Event::Start(_) | Event::Empty(_) => elements += 1,
-            Event::Eof => return Ok(elements),
-            _ => {}
-        }
-    }
-}
-
-/// Reads the page into structs with quick-xml's own deserialiser.
-///
-/// # Errors
-/// If the answer does not fit the structs.
-pub fn quick_xml_serde<R: Record>(body: &str) -> Result<Vec<R>> {
-    let answer: Answer<R> = quick_xml::de::from_str(body)?;
-    Ok(answer.operation.result.data.records)
-}
-
-#[derive(Deserialize)]
-#[serde(bound = "R: Record")]
-struct Answer<R> {
-    operation: Operation<R>,
-}
-
-#[derive(Deserialize)]
-#[serde(bound = "R: Record")]
-struct Operation<R> {
-    result: FunctionResult<R>,
-}
-
-#[derive(Deserialize)]
-#[serde(bound = "R: Record")]
-struct FunctionResult<R> {
-    data: Data<R>,
-}
-
-#[derive(Deserialize)]
-#[serde(bound = "R: Record")]
-struct Data<R> {
-    #[serde(rename = "VENDOR", alias = "vendor", alias = "GLDETAIL")]
-    records: Vec<R>,
-}
-
-/// Reads the page the quick way: quick-xml's events, a map of strings a record. Fields without a
-/// value are empty strings.
-///
-/// # Errors
-/// If the body is not well formed as far as quick-xml checks.
-pub fn hash_maps(body: &str, record_element: &str) -> Result<Vec<HashMap<String, String>>> {
-    let mut reader = Reader::from_str(body);
-    let mut records = Vec::new();
-    let mut record: Option<HashMap<String, String>> = None;
-    let mut text = String::new();
-    loop {
-        match reader.read_event()? {
-            Event::Start(start) => {
-                if start.name().as_ref() == record_element {
-                    record = Some(HashMap::new());
-                }
-                text.clear();
-            }
-            Event::Empty(empty) => {
-                if let Some(record) = &mut record {
-                    record.insert(empty.name().as_ref().to_owned(), String::new());
-                }
-            }
-            Event::Text(piece) => text.push_str(&piece),
-            Event::GeneralRef(name) => match name.resolve_char_ref()? {
-                Some(c) => text.push(c),
-                None => text.push_str(resolve_xml_entity(&name).ok_or("unknown entity")?),
-            },
-            Event::End(end) => {
-                if end.name().as_ref() == record_element {
-                    records.extend(record.take());
-                } else if let Some(record) = &mut record {
-                    let name = end.name().as_ref().to_owned();
-                    record.insert(name, std::mem::take(&mut text));
-                }
-            }
-            Event::Eof => return Ok(records),
-            _ => {}
-        }
-    }
-}
-
-/// Builds the document tree with roxmltree.
-///
-/// # Errors
-/// If the body is not well formed as far as roxmltree checks.
-pub fn roxmltree_dom(body: &str) -> Result<roxmltree::Document<'_>> {
-    Ok(roxmltree::Document::parse(body)?)
-}
-
-/// Visits every `<`: the limit for whatever looks at each tag. Gives the sum of their places, so that
-/// each is really visited.
-pub fn every_angle_bracket(body: &str) -> usize {
-    memchr::memchr_iter(b'<', body.as_bytes()).fold(0, usize::wrapping_add)
 }

@@ -8,6 +8,7 @@ pub mod escape;
 pub mod pagination;
 pub mod parse;
 pub mod sanitise_page;
+pub mod users_tools;
 
 /// Groups about one subject.
 #[derive(Clone, Copy, Debug)]
@@ -35,6 +36,10 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "parse",
         run: parse::run,
+    },
+    Suite {
+        name: "users_tools",
+        run: users_tools::run,
     },
     Suite {
         name: "pagination",

@@ -6,10 +6,10 @@ use arrow_array::cast::AsArray;
 use arrow_array::types::{Date32Type, Decimal128Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{Array, RecordBatch};
 use intacct_sync_benches::SEED;
-use intacct_sync_benches::page::{GL_DETAIL_FORMS, Page, PageForm, VENDOR_FORMS};
-use intacct_sync_benches::parsing;
-use intacct_sync_benches::record::{GlDetail, Kind, Record, Vendor};
-use intacct_xml::response::{ColumnOptions, Columns};
+use intacct_sync_benches::page::{GL_DETAIL_FORMS, INVOICE_FORMS, Page, PageForm, VENDOR_FORMS};
+use intacct_sync_benches::parsing::{self, Ours, QuickXmlColumns};
+use intacct_sync_benches::record::{FieldSpec, GlDetail, Invoice, Kind, Record, Vendor};
+use intacct_xml::response::{ColumnOptions, Columns, NdjsonLines};
 use proptest::prelude::*;
 use time::{Date, Duration, OffsetDateTime, PrimitiveDateTime};
 
@@ -17,90 +17,175 @@ type Rows = Vec<Vec<Option<String>>>;
 
 fn all_agree_on<R: Record>(form: PageForm, records: usize, seed: u64) {
     let page = Page::<R>::new(form, records, seed);
-    let body = page.body.as_str();
-    let name = page.name;
+    typed_columns_agree(&page, seed);
+    owned_records_agree(&page);
+    rows_and_lines_agree(&page, seed);
+    counts_agree(&page);
+}
 
-    let mut columns = Columns::new(parsing::schema::<R>(), ColumnOptions::default()).unwrap();
-    for _ in 0..2 {
-        let read = parsing::ours_columns(body, &mut columns).unwrap();
-        assert_eq!(
-            (read.rejected.len(), read.unknown_fields.len()),
-            (0, 0),
-            "{name}"
-        );
-        assert_eq!(
-            texts_of::<R>(&read.batch),
-            canonical::<R>(&page.rows),
-            "{name}: columns"
-        );
+fn typed_columns_agree<R: Record>(page: &Page<R>, seed: u64) {
+    let (body, name) = (page.body.as_str(), page.name);
+    let expected = canonical::<R>(&page.rows);
+    let new_columns = || Columns::new(parsing::schema::<R>(), ColumnOptions::default()).unwrap();
+
+    let (mut ours, mut columns) = (Ours::default(), new_columns());
+    let pieces = 1 + seed as usize % 5000;
+    let readings = [
+        ours.columns(body, &mut columns).unwrap(),
+        ours.columns(body, &mut columns).unwrap(),
+        ours.columns_in_chunks(body, pieces, &mut columns).unwrap(),
+        parsing::ours_columns(body, &mut columns).unwrap(),
+    ];
+    for read in &readings {
+        let odd = (read.rejected.len(), read.unknown_fields.len());
+        assert_eq!(odd, (0, 0), "{name}");
+        assert_eq!(texts_of::<R>(&read.batch), expected, "{name}: columns");
     }
 
-    let texts = |records: Vec<R>| records.iter().map(R::texts).collect::<Rows>();
-    assert_eq!(
-        texts(parsing::ours_structs(body).unwrap()),
-        page.rows,
-        "{name}: structs"
-    );
-    assert_eq!(
-        texts(parsing::quick_xml_serde(body).unwrap()),
-        page.rows,
-        "{name}: serde"
-    );
+    let mut theirs = QuickXmlColumns::new::<R>().unwrap();
+    for _ in 0..2 {
+        let batch = theirs.read(body, &page.record_element).unwrap();
+        assert_eq!(batch, readings[0].batch, "{name}: columns by hand");
+    }
+}
 
-    let maps = parsing::hash_maps(body, &page.record_element).unwrap();
+fn owned_records_agree<R: Record>(page: &Page<R>) {
+    let (body, name, element) = (&page.body, page.name, page.record_element.as_str());
+    let texts = |records: Vec<R>| records.iter().map(R::texts).collect::<Rows>();
+    let structs = Ours::default().structs(body).unwrap();
+    assert_eq!(texts(structs), page.rows, "{name}: structs");
+    let structs = parsing::quick_xml_serde(body).unwrap();
+    assert_eq!(texts(structs), page.rows, "{name}: serde");
+
+    let maps = parsing::hash_maps(body, element).unwrap();
     let from_maps = maps.into_iter().map(|mut map| {
-        let row = R::FIELDS
-            .iter()
-            .map(|f| map.remove(f.name).filter(|text| !text.is_empty()));
-        let row = row.collect::<Vec<_>>();
-        assert!(
-            map.is_empty(),
-            "{name}: maps have more fields than the record"
-        );
+        let value = |field: &FieldSpec| map.remove(field.name).filter(|text| !text.is_empty());
+        let row = R::FIELDS.iter().map(value).collect::<Vec<_>>();
+        assert!(map.is_empty(), "{name}: maps have more fields");
         row
     });
     assert_eq!(from_maps.collect::<Rows>(), page.rows, "{name}: maps");
 
     let tree = parsing::roxmltree_dom(body).unwrap();
-    let element = page.record_element.as_str();
-    let in_tree = tree
-        .descendants()
-        .filter(|node| node.has_tag_name(element))
-        .map(|record| {
-            let value = |name| {
-                let field = record.children().find(|child| child.has_tag_name(name))?;
-                field
-                    .text()
-                    .filter(|text| !text.is_empty())
-                    .map(str::to_owned)
-            };
-            R::FIELDS.iter().map(|field| value(field.name)).collect()
-        });
+    let records = tree.descendants().filter(|node| node.has_tag_name(element));
+    let in_tree = records.map(|record| {
+        let value = |name| {
+            let field = record.children().find(|child| child.has_tag_name(name))?;
+            let text = field.text().filter(|text| !text.is_empty());
+            text.map(str::to_owned)
+        };
+        R::FIELDS.iter().map(|field| value(field.name)).collect()
+    });
     assert_eq!(in_tree.collect::<Rows>(), page.rows, "{name}: tree");
+}
 
-    let elements = tree
-        .descendants()
-        .filter(roxmltree::Node::is_element)
-        .count();
-    assert_eq!(
-        parsing::quick_xml_events(body).unwrap(),
-        elements,
-        "{name}: events"
-    );
+fn rows_and_lines_agree<R: Record>(page: &Page<R>, seed: u64) {
+    let (body, name, element) = (&page.body, page.name, page.record_element.as_str());
+    let mut expected = Vec::new();
+    parsing::quick_xml_rows(body, element, |row| {
+        let fields = row.iter();
+        let owned = fields.map(|f| (f.name.to_owned(), f.value.as_deref().map(str::to_owned)));
+        expected.push(owned.collect::<Fields>());
+    })
+    .unwrap();
+    let rows = expected
+        .iter()
+        .map(|fields| by_name::<R>(fields))
+        .collect::<Rows>();
+    assert_eq!(rows, page.rows, "{name}: rows by hand");
 
-    let response = parsing::ours_discarding(body).unwrap();
-    let data = response
-        .result("f-1")
-        .and_then(|result| result.data.as_ref());
+    let mut ours = Ours::default();
+    for _ in 0..2 {
+        let mut rows = Vec::new();
+        ours.rows(body, |row| {
+            let mut fields = Fields::new();
+            row.each_field(|name, value| fields.push((name.to_owned(), value.map(str::to_owned))));
+            rows.push(fields);
+        })
+        .unwrap();
+        assert_eq!(rows, expected, "{name}: rows");
+    }
+
+    let mut theirs = Vec::new();
+    parsing::quick_xml_ndjson(body, element, &mut theirs).unwrap();
+    let theirs = String::from_utf8(theirs).unwrap();
+    let parsed = theirs.lines().map(fields_of);
     assert_eq!(
-        data.and_then(|data| data.count),
-        Some(records as u64),
-        "{name}: envelope"
+        parsed.collect::<Vec<_>>(),
+        expected,
+        "{name}: lines by hand"
     );
+    let mut lines = NdjsonLines::new();
+    for read in [
+        Ours::ndjson,
+        |ours: &mut Ours, body: &str, lines: &mut NdjsonLines| {
+            ours.ndjson_in_chunks(body, 100, lines)
+        },
+    ] {
+        read(&mut ours, body, &mut lines).unwrap();
+        assert_eq!(lines.as_bytes(), theirs.as_bytes(), "{name}: lines");
+    }
+    let pieces = 1 + seed as usize % 5000;
+    ours.ndjson_in_chunks(body, pieces, &mut lines).unwrap();
+    assert_eq!(
+        lines.as_bytes(),
+        theirs.as_bytes(),
+        "{name}: lines in pieces"
+    );
+}
+
+type Fields = Vec<(String, Option<String>)>;
+
+/// The fields of a line of JSON in their order.
+fn fields_of(line: &str) -> Fields {
+    struct InOrder;
+    impl<'de> serde::de::Visitor<'de> for InOrder {
+        type Value = Fields;
+
+        fn expecting(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+            f.write_str("an object of strings")
+        }
+
+        fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Fields, A::Error> {
+            let mut fields = Fields::new();
+            while let Some(field) = map.next_entry()? {
+                fields.push(field);
+            }
+            Ok(fields)
+        }
+    }
+    let mut line = serde_json::Deserializer::from_str(line);
+    serde::Deserializer::deserialize_map(&mut line, InOrder).unwrap()
+}
+
+fn by_name<R: Record>(fields: &Fields) -> Vec<Option<String>> {
+    let value = |field: &FieldSpec| {
+        let found = fields.iter().find(|(name, _)| name == field.name)?;
+        found.1.clone()
+    };
+    R::FIELDS.iter().map(value).collect()
+}
+
+fn counts_agree<R: Record>(page: &Page<R>) {
+    let (body, name) = (page.body.as_str(), page.name);
+    let tree = parsing::roxmltree_dom(body).unwrap();
+    let elements = tree.descendants().filter(|node| node.is_element()).count();
+    let events = parsing::quick_xml_events(body).unwrap();
+    assert_eq!(events, elements, "{name}: events");
+    let events = parsing::xml_rs_events(body).unwrap();
+    assert_eq!(events, elements, "{name}: events of xml-rs");
+
+    let response = Ours::default().discarding(body).unwrap();
+    let result = response.result("f-1").unwrap();
+    let count = result.data.as_ref().and_then(|data| data.count);
+    assert_eq!(count, Some(page.rows.len() as u64), "{name}: envelope");
 
     let angles = body.bytes().enumerate().filter(|(_, byte)| *byte == b'<');
     let sum: usize = angles.map(|(at, _)| at).sum();
     assert_eq!(parsing::every_angle_bracket(body), sum, "{name}: visits");
+    let mut copy = Vec::new();
+    parsing::copied(body, &mut copy);
+    assert_eq!(copy, body.as_bytes(), "{name}: copy");
 }
 
 /// The texts as typed columns give them back: an amount of `12.50` has no zero at its end.
@@ -183,6 +268,7 @@ proptest! {
     fn on_pages_of_any_seed(seed: u64, records in 1_usize..20) {
         VENDOR_FORMS.iter().for_each(|&form| all_agree_on::<Vendor>(form, records, seed));
         GL_DETAIL_FORMS.iter().for_each(|&form| all_agree_on::<GlDetail>(form, records, seed));
+        INVOICE_FORMS.iter().for_each(|&form| all_agree_on::<Invoice>(form, records, seed));
     }
 }
 
@@ -214,7 +300,10 @@ fn the_measured_pages_are_as_described() {
         lines.body.len()
     );
 
-    for rows in [&vendors.rows, &lines.rows] {
+    let invoices = Page::invoices(INVOICE_FORMS[0], SEED);
+    assert_eq!((invoices.rows.len(), Invoice::FIELDS.len()), (500, 165));
+
+    for rows in [&vendors.rows, &lines.rows, &invoices.rows] {
         let texts = || rows.iter().flatten().flatten();
         let with_specials = texts()
             .filter(|text| text.contains(['&', '<', '>']))

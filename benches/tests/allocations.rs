@@ -1,0 +1,59 @@
+//! What reading a page allocates once its buffers are warm: something for the page, nothing for a
+//! record.
+
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use allocation_counter::measure;
+use intacct_sync_benches::SEED;
+use intacct_sync_benches::page::{GL_DETAIL_FORMS, INVOICE_FORMS, Page, PageForm, VENDOR_FORMS};
+use intacct_sync_benches::parsing::{self, Ours};
+use intacct_sync_benches::record::{GlDetail, Invoice, Record, Vendor};
+use intacct_xml::response::{ColumnOptions, Columns, NdjsonLines, Row};
+
+#[test]
+fn a_warm_reader_allocates_nothing_for_a_record() {
+    allocates_nothing_for_a_record::<Vendor>(VENDOR_FORMS[0]);
+    for &form in GL_DETAIL_FORMS {
+        allocates_nothing_for_a_record::<GlDetail>(form);
+    }
+    allocates_nothing_for_a_record::<Invoice>(INVOICE_FORMS[0]);
+}
+
+fn allocates_nothing_for_a_record<R: Record>(form: PageForm) {
+    let mut ours = Ours::default();
+    let mut lines = NdjsonLines::new();
+    few::<R>(form, "lines", |body| {
+        drop(ours.ndjson(body, &mut lines).unwrap());
+    });
+    few::<R>(form, "lines in pieces", |body| {
+        drop(ours.ndjson_in_chunks(body, 16 << 10, &mut lines).unwrap());
+    });
+    few::<R>(form, "rows", |body| {
+        let mut seen = 0;
+        let count = |row: Row<'_>| row.each_field(|_, _| seen += 1);
+        drop(ours.rows(body, count).unwrap());
+        assert!(seen > 0);
+    });
+    let mut columns = Columns::new(parsing::schema::<R>(), ColumnOptions::default()).unwrap();
+    few::<R>(form, "columns", |body| {
+        drop(ours.columns(body, &mut columns).unwrap());
+    });
+}
+
+/// Reads a page and one with twice the records; at most one more allocation in 100 more records.
+fn few<R: Record>(form: PageForm, what: &str, mut read: impl FnMut(&str)) {
+    const RECORDS: usize = 500;
+    let page = |records| Page::<R>::new(form, records, SEED).body;
+    let (small, large) = (page(RECORDS), page(2 * RECORDS));
+    // The larger one comes first, so that the buffers are warm for both.
+    let mut count = |body: &str| {
+        read(&large);
+        measure(|| read(body)).count_total
+    };
+    let (small, large) = (count(&small), count(&large));
+    assert!(
+        large.saturating_sub(small) <= RECORDS as u64 / 100,
+        "{}, {what}: {small} allocations for {RECORDS} records, {large} for twice as many",
+        form.name,
+    );
+}
