@@ -3,6 +3,7 @@
 
 pub mod clock;
 pub mod comparison;
+pub mod encoding;
 pub mod escaping;
 pub mod goal;
 pub mod machine;

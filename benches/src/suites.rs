@@ -4,6 +4,7 @@ use crate::comparison::Meter;
 use crate::parsing::Result;
 
 pub mod build_request;
+pub mod encode;
 pub mod escape;
 pub mod pagination;
 pub mod parse;
@@ -40,6 +41,10 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "users_tools",
         run: users_tools::run,
+    },
+    Suite {
+        name: "encode",
+        run: encode::run,
     },
     Suite {
         name: "pagination",
