@@ -23,7 +23,7 @@ pub fn run(meter: &mut dyn Meter) -> Result<()> {
 
 fn encode(meter: &mut dyn Meter, name: &str, rows: &RecordBatch) -> Result<()> {
     let mut json = comparison(format!("encode/{name}_json"), rows, JSON)?;
-    json.goal(Goal::times_as_fast("N1", "ours_lines", "arrow_json", 5.0).stretch(8.0));
+    json.goal(Goal::times_as_fast("N1", "ours_lines", "arrow_json", 1.7).stretch(5.0));
     json.goal(Goal::times_as_fast("N2", "ours_lines", "serde_json_maps", 6.0).stretch(10.0));
     json.goal(Goal::gigabytes_per_second("N3", "ours_lines", 0.2).stretch(1.0));
     meter.compare(json)?;
