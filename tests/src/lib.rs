@@ -1,6 +1,7 @@
-//! What the end-to-end tests share: the whole road from a gateway to a SQLite file.
+//! What the end-to-end tests share: the whole road from a gateway to a warehouse.
 
 pub mod logs;
+mod warehouse;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -8,7 +9,6 @@ use std::sync::Arc;
 use anyhow::Result;
 use intacct_client::source::IntacctSource;
 use intacct_client::{Client, ClientConfig, Credentials, EndpointTrust, Sender, User};
-use sink_sql::{SqliteOptions, SqliteSink};
 use sync_core::StreamName;
 use sync_core::pipeline::{Parts, Pipeline, PipelineOptions};
 use sync_core::spool::FolderSpool;
@@ -32,13 +32,15 @@ pub fn settings(gateway: &str, password: &str) -> ClientConfig {
     .with_endpoint(gateway, EndpointTrust::SameHost)
 }
 
-/// Everything between a gateway and `FOLDER/finance.db`.
+pub use warehouse::Warehouse;
+
+/// Everything between a gateway and a warehouse.
 #[derive(Debug)]
 pub struct Road {
     /// Where records come from.
     pub source: Arc<IntacctSource>,
     /// Where they go.
-    pub sink: Arc<SqliteSink>,
+    pub sink: Warehouse,
     /// What survives a crash.
     pub store: Arc<SqliteStore>,
     /// What connects them.
@@ -46,13 +48,19 @@ pub struct Road {
 }
 
 impl Road {
-    /// The road for these streams; for all where there are none.
+    /// The road to `FOLDER/finance.db` for these streams; for all where there are none.
     pub fn open(settings: ClientConfig, folder: &Path, streams: &[&str]) -> Result<Self> {
+        Self::into(Warehouse::sqlite(folder)?, settings, folder, streams)
+    }
+
+    /// The road to a warehouse, with its state in a folder.
+    pub fn into(
+        sink: Warehouse,
+        settings: ClientConfig,
+        folder: &Path,
+        streams: &[&str],
+    ) -> Result<Self> {
         let source = Arc::new(IntacctSource::new(Client::new(settings)?));
-        let sink = Arc::new(SqliteSink::open(
-            folder.join("finance.db"),
-            SqliteOptions::default(),
-        )?);
         let store = Arc::new(SqliteStore::open(folder.join("sync-state.db"))?);
         let mut options = PipelineOptions::default();
         options.streams = streams
@@ -61,7 +69,7 @@ impl Road {
             .collect::<Result<_, _>>()?;
         let parts = Parts {
             source: Arc::clone(&source) as _,
-            sink: Arc::clone(&sink) as _,
+            sink: sink.as_sink(),
             store: Arc::clone(&store) as _,
             spool: Arc::new(FolderSpool::open(folder.join("spool"))?),
         };

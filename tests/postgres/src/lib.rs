@@ -20,4 +20,4 @@
 #[cfg(unix)]
 mod server;
 #[cfg(unix)]
-pub use server::{Database, Server, Stop};
+pub use server::{Database, Disk, Server, Stop};

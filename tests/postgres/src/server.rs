@@ -23,8 +23,18 @@ pub struct Server {
     /// Whom the server runs as: Postgres refuses to be run by root.
     user: Option<User>,
     databases: AtomicU64,
+    disk: Disk,
     /// Its input is closed when this process ends.
     caretaker: Child,
+}
+
+/// Whether a server waits until what it confirms is on its disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Disk {
+    /// It does, as in production; for measuring.
+    Awaited,
+    /// It does not: quicker, and a failure of the machine could lose something.
+    Ignored,
 }
 
 /// How a server is stopped.
@@ -67,6 +77,11 @@ impl Server {
     /// A transaction that it confirmed survives [`Stop::Immediate`], and not the machine's own
     /// failure, which no test brings about: it does not wait for the disk.
     pub fn start() -> Option<Self> {
+        Self::start_with(Disk::Ignored)
+    }
+
+    /// As [`Server::start`], with a disk that is awaited or not.
+    pub fn start_with(disk: Disk) -> Option<Self> {
         let Some(programs) = programs() else {
             assert!(
                 std::env::var_os("POSTGRES_REQUIRED").is_none(),
@@ -101,6 +116,7 @@ impl Server {
             folder,
             user,
             databases: AtomicU64::new(0),
+            disk,
             caretaker,
         };
         server.resume();
@@ -109,9 +125,13 @@ impl Server {
 
     /// Starts it again once it was stopped; returns when it answers.
     pub fn resume(&self) {
+        let disk = match self.disk {
+            Disk::Awaited => "on",
+            Disk::Ignored => "off",
+        };
         let options = format!(
-            "-c unix_socket_directories='{}' -c listen_addresses='' -c fsync=off \
-             -c full_page_writes=off -c max_connections=200 -c logging_collector=off",
+            "-c unix_socket_directories='{}' -c listen_addresses='' -c fsync={disk} \
+             -c full_page_writes={disk} -c max_connections=200 -c logging_collector=off",
             self.folder.display()
         );
         let mut start = command(&self.programs.join("pg_ctl"), self.user);

@@ -1,82 +1,26 @@
-//! Loads synthetic ledger lines into a SQLite file and says how quickly.
-//!
-//! `cargo run --release -p sink-sql --example load -- [rows] [file]`
-#![allow(clippy::print_stdout, reason = "it is what the program is for")]
+//! Synthetic ledger lines.
 
-use std::path::PathBuf;
+use std::ops::Range;
 use std::sync::Arc;
-use std::time::Instant;
 
 use arrow_array::{
     ArrayRef, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray,
 };
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
-use sink_sql::{SqliteOptions, SqliteSink};
 use sync_core::stream::TotalsShape;
-use sync_core::{
-    Batch, BatchPlace, Operation, Sink, StreamDescriptor, StreamName, TotalsQuery, Window,
-};
+use sync_core::{Batch, BatchPlace, Operation, StreamDescriptor, StreamName, Window};
 use time::macros::datetime;
 
-type Failure = Box<dyn std::error::Error>;
+use crate::Failure;
 
-const BATCH: usize = 2_000;
 const TEXTS: usize = 30;
 const AMOUNTS: usize = 8;
 const DATES: usize = 5;
 const NUMBERS: usize = 5;
 
-#[tokio::main]
-async fn main() -> Result<(), Failure> {
-    let mut arguments = std::env::args().skip(1);
-    let rows: usize = arguments.next().map_or(Ok(200_000), |text| text.parse())?;
-    let folder = tempfile::tempdir()?;
-    let path = arguments
-        .next()
-        .map_or_else(|| folder.path().join("load.db"), PathBuf::from);
-    let sink = SqliteSink::open(&path, SqliteOptions::default())?;
-    let stream = Arc::new(ledger_lines()?);
-    sink.prepare(&sink.plan(&stream).await?).await?;
-
-    for (pass, name) in [(0, "new rows"), (1, "the same keys again")] {
-        let mut batches = Vec::new();
-        let mut seconds = 0.0;
-        for first in (0..rows).step_by(BATCH) {
-            let lines = lines(&stream.schema, first..(first + BATCH).min(rows), pass)?;
-            let ordinal = (first / BATCH) as u64 + pass * 1_000_000;
-            batches.push(batch(&stream, &lines, ordinal)?);
-            // Made before they are timed, and not all at once: they would not fit memory.
-            if batches.len() == 50 || first + BATCH >= rows {
-                let start = Instant::now();
-                for batch in batches.drain(..) {
-                    sink.write(&batch).await?;
-                }
-                seconds += start.elapsed().as_secs_f64();
-            }
-        }
-        let columns = stream.schema.fields().len();
-        println!(
-            "{name}: {rows} rows of {columns} columns in {seconds:.2} s, {:.0} rows/s",
-            rows as f64 / seconds
-        );
-    }
-
-    sink.flush(&stream.name).await?;
-    let start = Instant::now();
-    let totals = sink
-        .control_totals(&TotalsQuery::of(Arc::clone(&stream)))
-        .await?;
-    let groups = totals.map_or(0, |totals| totals.groups.len());
-    println!(
-        "totals of {groups} groups in {:.2} s; the file has {} MiB",
-        start.elapsed().as_secs_f64(),
-        std::fs::metadata(&path)?.len() >> 20
-    );
-    Ok(())
-}
-
-fn ledger_lines() -> Result<StreamDescriptor, Failure> {
+/// A stream of lines as wide as those of a ledger: 50 columns.
+pub(crate) fn ledger_lines() -> Result<StreamDescriptor, Failure> {
     let mut fields = vec![
         Field::new("recordno", DataType::Utf8, false),
         Field::new(
@@ -104,9 +48,10 @@ fn ledger_lines() -> Result<StreamDescriptor, Failure> {
     Ok(stream)
 }
 
-fn lines(
+/// Lines of these numbers; another `pass` has other numbers in them.
+pub(crate) fn lines(
     schema: &SchemaRef,
-    range: std::ops::Range<usize>,
+    range: Range<usize>,
     pass: u64,
 ) -> Result<RecordBatch, Failure> {
     let numbers = || range.clone().map(|line| line as i64);
@@ -147,7 +92,8 @@ fn lines(
     Ok(RecordBatch::try_new(Arc::clone(schema), columns)?)
 }
 
-fn batch(
+/// A batch of lines.
+pub(crate) fn batch(
     stream: &Arc<StreamDescriptor>,
     rows: &RecordBatch,
     ordinal: u64,
