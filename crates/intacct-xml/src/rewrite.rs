@@ -29,6 +29,27 @@ pub(crate) struct Scratch {
     end: usize,
 }
 
+/// Bytes to be appended many times.
+#[derive(Clone)]
+pub(crate) struct Piece {
+    /// The first bytes, filled up with zeros.
+    start: [u8; BLOCK],
+    bytes: Box<[u8]>,
+}
+
+impl Piece {
+    pub(crate) fn new(bytes: &[u8]) -> Self {
+        let mut start = [0; BLOCK];
+        for (place, byte) in start.iter_mut().zip(bytes) {
+            *place = *byte;
+        }
+        Self {
+            start,
+            bytes: bytes.into(),
+        }
+    }
+}
+
 /// What is stored and looked at together.
 const BLOCK: usize = 64;
 /// What has to follow a block in the source: a run of bytes is copied in steps of a vector.
@@ -69,6 +90,11 @@ impl Scratch {
     pub(crate) fn into_bytes(mut self) -> Vec<u8> {
         self.bytes.truncate(self.end);
         self.bytes
+    }
+
+    /// Forgets what stands behind so many bytes.
+    pub(crate) fn truncate(&mut self, len: usize) {
+        self.end = self.end.min(len);
     }
 
     pub(crate) fn clear(&mut self) {
@@ -125,12 +151,39 @@ impl Scratch {
     /// Appends text in a form; how many characters have changed, if the form counts them.
     #[inline]
     pub(crate) fn push_as<F: Form>(&mut self, text: &str) -> u64 {
-        let bytes = text.as_bytes();
+        self.push_bytes_as::<F>(text.as_bytes())
+    }
+
+    /// The same for bytes that are whole text.
+    #[inline]
+    pub(crate) fn push_bytes_as<F: Form>(&mut self, bytes: &[u8]) -> u64 {
         if bytes.len() > SOURCE {
             self.push_blocks::<F>(bytes)
         } else {
             self.push_short::<F>(bytes)
         }
+    }
+
+    /// Appends bytes that were made ready for it.
+    #[inline(always)]
+    pub(crate) fn push_piece(&mut self, piece: &Piece) {
+        let len = piece.bytes.len();
+        if len > BLOCK {
+            return self.push_long(&piece.bytes);
+        }
+        let window = window(&mut self.bytes, self.end);
+        if len <= BLOCK / 2 {
+            window[..BLOCK / 2].copy_from_slice(&piece.start[..BLOCK / 2]);
+        } else {
+            window[..BLOCK].copy_from_slice(&piece.start);
+        }
+        self.end += len;
+    }
+
+    #[inline(always)]
+    pub(crate) fn push_byte(&mut self, byte: u8) {
+        window(&mut self.bytes, self.end)[0] = byte;
+        self.end += 1;
     }
 
     #[inline(always)]

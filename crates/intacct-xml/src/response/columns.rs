@@ -13,6 +13,7 @@ use super::predict::Block;
 use super::target::{DataStart, RecordEnd, RecordTarget};
 use crate::error::{Error, shown};
 
+mod bits;
 mod column;
 
 /// The key of a schema field's metadata under which its name in the answer stands, such as

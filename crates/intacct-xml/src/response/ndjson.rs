@@ -2,11 +2,11 @@
 
 use std::collections::HashMap;
 
-use super::predict::{Block, Value};
+use super::predict::Block;
 use super::target::{DataStart, RecordEnd, RecordTarget};
 use super::tree::{Element, Tree};
 use crate::error::Error;
-use crate::rewrite::{Json, Scratch};
+use crate::rewrite::{Json, Piece, Scratch};
 
 /// Writes every record as one line of JSON (newline-delimited JSON, RFC 8259 texts).
 ///
@@ -26,9 +26,18 @@ pub struct NdjsonLines {
     records: u64,
     /// The record that arrives call by call.
     record: Tree,
-    /// The keys of a layout: `,"NAME":`.
-    keys: Vec<Scratch>,
+    /// The keys of a layout.
+    keys: Vec<Key>,
     layout: Option<u64>,
+}
+
+/// What stands before a text, and what stands for none.
+#[derive(Clone)]
+struct Key {
+    /// `,"NAME":"`
+    before: Piece,
+    /// `,"NAME":null`
+    null: Piece,
 }
 
 impl NdjsonLines {
@@ -70,7 +79,10 @@ impl NdjsonLines {
             .map(|name| {
                 let mut key = Scratch::default();
                 push_key(&mut key, name);
-                key
+                Key {
+                    before: Piece::new(&[key.as_bytes(), b"\""].concat()),
+                    null: Piece::new(&[key.as_bytes(), b"null"].concat()),
+                }
             })
             .collect();
     }
@@ -125,17 +137,17 @@ impl RecordTarget for NdjsonLines {
         }
         for record in 0..block.len() {
             let start = self.lines.len();
-            for (field, key) in self.keys.iter().enumerate() {
-                match block.value(record, field) {
-                    Value::Absent => {}
-                    Value::Empty => {
-                        self.lines.push(key.as_bytes());
-                        self.lines.push(b"null");
+            for (field, text) in block.fields(record) {
+                let Some(key) = self.keys.get(field) else {
+                    continue;
+                };
+                match text {
+                    Some(text) => {
+                        self.lines.push_piece(&key.before);
+                        self.lines.push_bytes_as::<Json>(text);
+                        self.lines.push_byte(b'"');
                     }
-                    Value::Text(text) => {
-                        self.lines.push(key.as_bytes());
-                        push_string(&mut self.lines, text);
-                    }
+                    None => self.lines.push_piece(&key.null),
                 }
             }
             close_object(&mut self.lines, start);
@@ -169,7 +181,7 @@ fn close_object(out: &mut Scratch, start: usize) {
 fn push_value(out: &mut Scratch, element: &Element) {
     let is_field = element.children().is_empty() && element.attributes().next().is_none();
     match element.text() {
-        Some(text) if is_field => push_string(out, text),
+        Some(text) if is_field => push_string(out, text.as_bytes()),
         None if is_field => out.push(b"null"),
         _ => push_object(out, element),
     }
@@ -183,11 +195,11 @@ fn push_object(out: &mut Scratch, element: &Element) {
     let start = out.len();
     for (name, value) in element.attributes() {
         push_key(out, &["@", name].concat());
-        push_string(out, value);
+        push_string(out, value.as_bytes());
     }
     if let Some(text) = element.text() {
         push_key(out, "#text");
-        push_string(out, text);
+        push_string(out, text.as_bytes());
     }
     for child in element.children() {
         let Some(row) = by_name.remove(child.name()) else {
@@ -214,12 +226,12 @@ fn push_array(out: &mut Scratch, elements: &[&Element]) {
 
 fn push_key(out: &mut Scratch, name: &str) {
     out.push(b",");
-    push_string(out, name);
+    push_string(out, name.as_bytes());
     out.push(b":");
 }
 
-fn push_string(out: &mut Scratch, text: &str) {
+fn push_string(out: &mut Scratch, text: &[u8]) {
     out.push(b"\"");
-    out.push_as::<Json>(text);
+    out.push_bytes_as::<Json>(text);
     out.push(b"\"");
 }

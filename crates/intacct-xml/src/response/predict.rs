@@ -26,9 +26,9 @@
 //!   holds nothing but elements without attributes, each with text in it or empty, in an order
 //!   without repetition.
 //! - In a text, everything that means more than itself stops the scan: `<` ends it, `&` begins one of
-//!   the references that XML knows or the record is declined, a carriage return, a character that XML
-//!   forbids, or a byte that such a character may begin with, is looked at or declined.
-//! - The records of a [`Block`] are checked to be UTF-8 before any of their text is handed over.
+//!   the references that XML knows or the record is declined, and so it is for a carriage return and
+//!   for a character that XML forbids.
+//! - The markup is UTF-8 because it is the layout's, and a text beyond ASCII is checked to be UTF-8.
 //! - A record is handed over only when its end tag was seen, so there is nothing to take back.
 //!
 //! # When it declines
@@ -89,7 +89,7 @@ impl Predictor {
     /// The records last matched, whose text this is.
     pub(super) fn block<'a>(
         &'a self,
-        text: &'a str,
+        text: &'a [u8],
         ordinal: u64,
         position: u64,
     ) -> Option<Block<'a>> {

@@ -79,7 +79,29 @@ impl<'a> Row<'a> {
         }
     }
 
+    /// Calls back with the fields in the order of the answer: name, and text where there is any, as
+    /// bytes that are UTF-8.
+    #[inline]
+    pub fn each_value(&self, mut each: impl FnMut(&'a str, Option<&'a [u8]>)) {
+        match self.0 {
+            Cells::Block(block, record) => {
+                let names = block.names();
+                for (field, text) in block.fields(record) {
+                    each(names.get(field).map_or("", String::as_str), text);
+                }
+            }
+            Cells::Buffer(buffer) => {
+                for field in &buffer.fields {
+                    let value = field.value.map(|value| buffer.kept(value).as_bytes());
+                    each(buffer.kept(field.name), value);
+                }
+            }
+        }
+    }
+
     /// Calls back with the fields in the order of the answer: name, and text where there is any.
+    ///
+    /// [`each_value`](Self::each_value) is faster where bytes will do.
     pub fn each_field(&self, mut each: impl FnMut(&'a str, Option<&'a str>)) {
         match self.0 {
             Cells::Block(block, record) => {

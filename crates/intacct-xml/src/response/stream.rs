@@ -299,12 +299,9 @@ impl ResponseReader {
             return Ok(None);
         };
         let text = window.get(matched.begin..matched.end).unwrap_or_default();
-        let (true, Ok(text)) = (
-            self.has_room(matched.records, matched.elements),
-            std::str::from_utf8(text),
-        ) else {
+        if !self.has_room(matched.records, matched.elements) {
             return Ok(None);
-        };
+        }
         let position = self.position(matched.begin - first);
         if let Some(block) = self.predictor.block(text, self.progress.records, position) {
             target.records(&block)?;

@@ -6,12 +6,14 @@ use arrow_array::types::{Date32Type, Int64Type, TimestampMicrosecondType};
 use arrow_array::{
     ArrayRef, BooleanArray, Decimal128Array, PrimitiveArray, StringArray, TimestampMicrosecondArray,
 };
-use arrow_buffer::{BooleanBuffer, Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
+use arrow_buffer::{Buffer, NullBuffer, OffsetBuffer, ScalarBuffer};
 use arrow_schema::{DataType, Field, TimeUnit};
 use time::UtcOffset;
 
+use super::bits::Bits;
 use crate::error::{Error, shown};
 use crate::response::predict::Block;
+use crate::rewrite::Scratch;
 use crate::values;
 
 /// Values and nulls of a column. Rows can be taken back, which Arrow's own builders cannot.
@@ -19,12 +21,12 @@ pub(super) struct Column {
     name: String,
     nullable: bool,
     values: Values,
-    valid: Vec<bool>,
+    valid: Bits,
 }
 
 enum Values {
     Text {
-        bytes: String,
+        bytes: Scratch,
         offsets: Vec<i32>,
     },
     Integer(Vec<i64>),
@@ -33,7 +35,7 @@ enum Values {
         precision: u8,
         scale: u8,
     },
-    Boolean(Vec<bool>),
+    Boolean(Bits),
     Date(Vec<i32>),
     Timestamp(Vec<i64>),
 }
@@ -42,7 +44,7 @@ impl Column {
     pub(super) fn new(name: String, field: &Field) -> Result<Self, Error> {
         let values = match field.data_type() {
             DataType::Utf8 => Values::Text {
-                bytes: String::new(),
+                bytes: Scratch::default(),
                 offsets: vec![0],
             },
             DataType::Int64 => Values::Integer(Vec::new()),
@@ -53,7 +55,7 @@ impl Column {
                     scale: *scale as u8,
                 }
             }
-            DataType::Boolean => Values::Boolean(Vec::new()),
+            DataType::Boolean => Values::Boolean(Bits::default()),
             DataType::Date32 => Values::Date(Vec::new()),
             DataType::Timestamp(TimeUnit::Microsecond, Some(zone)) if &**zone == "UTC" => {
                 Values::Timestamp(Vec::new())
@@ -69,7 +71,7 @@ impl Column {
                 ));
             }
         };
-        let valid = Vec::new();
+        let valid = Bits::default();
         Ok(Self {
             name,
             nullable: field.is_nullable(),
@@ -97,7 +99,7 @@ impl Column {
         if let Values::Text { bytes, offsets } = &mut self.values {
             let end = i32::try_from(bytes.len() + text.len())
                 .map_err(|_| "the texts of the column are longer than 2 GiB")?;
-            bytes.push_str(text);
+            bytes.push(text.as_bytes());
             offsets.push(end);
             self.valid.push(true);
             return Ok(());
@@ -138,35 +140,46 @@ impl Column {
         source: UtcOffset,
     ) -> Option<()> {
         let texts = block.texts(field);
-        let (valid, nullable) = (&mut self.valid, self.nullable);
-        match &mut self.values {
+        let valid = match &mut self.values {
             Values::Text { bytes, offsets } => {
-                for text in texts {
+                let (mut valid, mut bit) = (0, 1_u32);
+                offsets.extend(texts.map(|text| {
                     if let Some(text) = text {
-                        bytes.push_str(text);
-                    } else if !nullable {
-                        return None;
+                        bytes.push(text);
+                        valid |= bit;
                     }
-                    offsets.push(bytes.len() as i32);
-                    valid.push(text.is_some());
-                }
+                    bit <<= 1;
+                    bytes.len() as i32
+                }));
                 // Offsets beyond it were cut, but this one's end shows it.
-                i32::try_from(bytes.len()).ok().map(drop)
+                i32::try_from(bytes.len()).ok()?;
+                valid
             }
-            Values::Integer(numbers) => extend(numbers, valid, nullable, texts, values::integer),
+            Values::Integer(numbers) => extend(numbers, texts, values::integer)?,
             Values::Decimal {
                 units,
                 precision,
                 scale,
-            } => extend(units, valid, nullable, texts, |text| {
+            } => extend(units, texts, |text| {
                 values::decimal(text, *scale, *precision)
-            }),
-            Values::Boolean(bits) => extend(bits, valid, nullable, texts, values::boolean),
-            Values::Date(days) => extend(days, valid, nullable, texts, values::date_days),
-            Values::Timestamp(micros) => extend(micros, valid, nullable, texts, |text| {
+            })?,
+            Values::Boolean(bits) => {
+                let mut values = Vec::new();
+                let valid = extend(&mut values, texts, values::boolean)?;
+                values.into_iter().for_each(|value| bits.push(value));
+                valid
+            }
+            Values::Date(days) => extend(days, texts, values::date_days)?,
+            Values::Timestamp(micros) => extend(micros, texts, |text| {
                 values::timestamp_microseconds(text, source)
-            }),
+            })?,
+        };
+        let all = u32::MAX >> (32 - block.len() as u32);
+        if valid != all && !self.nullable {
+            return None;
         }
+        self.valid.extend(valid, block.len());
+        Some(())
     }
 
     /// Adds nulls, or `None` if there must not be any.
@@ -211,12 +224,12 @@ impl Column {
 
     /// The array; what remains is an empty column with room for as much again.
     pub(super) fn finish(&mut self) -> Result<ArrayRef, Error> {
-        let nulls = Some(NullBuffer::from(&self.valid[..])).filter(|nulls| nulls.null_count() > 0);
-        self.valid.clear();
+        let nulls = Some(NullBuffer::new(self.valid.take()));
+        let nulls = nulls.filter(|nulls| nulls.null_count() > 0);
         let array: ArrayRef = match &mut self.values {
             Values::Text { bytes, offsets } => {
                 let room = (bytes.len(), offsets.len());
-                let bytes = std::mem::replace(bytes, String::with_capacity(room.0));
+                let bytes = std::mem::replace(bytes, Scratch::with_capacity(room.0));
                 let offsets = std::mem::replace(offsets, Vec::with_capacity(room.1));
                 let array = StringArray::try_new(
                     OffsetBuffer::new(ScalarBuffer::from(offsets)),
@@ -241,11 +254,7 @@ impl Column {
                     .and_then(|array| array.with_precision_and_scale(*precision, *scale as i8))
                     .map_err(|_| refused())?,
             ),
-            Values::Boolean(bits) => {
-                let values = BooleanBuffer::from(&bits[..]);
-                bits.clear();
-                Arc::new(BooleanArray::new(values, nulls))
-            }
+            Values::Boolean(bits) => Arc::new(BooleanArray::new(bits.take(), nulls)),
             Values::Date(days) => Arc::new(
                 PrimitiveArray::<Date32Type>::try_new(taken(days), nulls).map_err(|_| refused())?,
             ),
@@ -260,24 +269,27 @@ impl Column {
     }
 }
 
+/// Adds values, and gives a bit for each: whether there is one.
+#[inline(always)]
 fn extend<'t, T: Default>(
     values: &mut Vec<T>,
-    valid: &mut Vec<bool>,
-    nullable: bool,
-    texts: impl Iterator<Item = Option<&'t str>>,
+    texts: impl Iterator<Item = Option<&'t [u8]>>,
     parse: impl Fn(&[u8]) -> Result<T, &'static str>,
-) -> Option<()> {
+) -> Option<u32> {
+    let (mut valid, mut bit) = (0, 1_u32);
+    values.reserve(Block::MOST_RECORDS);
     for text in texts {
-        let text = text.map(|text| text.as_bytes().trim_ascii());
-        let text = text.filter(|text| !text.is_empty());
-        match text {
-            Some(text) => values.push(parse(text).ok()?),
-            None if nullable => values.push(T::default()),
-            None => return None,
+        let text = text.map(<[u8]>::trim_ascii);
+        match text.filter(|text| !text.is_empty()) {
+            Some(text) => {
+                values.push(parse(text).ok()?);
+                valid |= bit;
+            }
+            None => values.push(T::default()),
         }
-        valid.push(text.is_some());
+        bit <<= 1;
     }
-    Some(())
+    Some(valid)
 }
 
 pub(super) fn refused() -> Error {

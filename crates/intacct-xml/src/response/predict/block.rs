@@ -1,6 +1,7 @@
 //! Records that fit a layout, handed over together.
 
 use super::layout::Layout;
+use super::matcher::MOST_RECORDS;
 use crate::error::Error;
 use crate::response::tape::twice_at_most;
 use crate::response::target::{RecordEnd, RecordTarget};
@@ -12,10 +13,10 @@ use crate::response::target::{RecordEnd, RecordTarget};
 #[derive(Clone, Copy)]
 pub struct Block<'a> {
     pub(super) layout: &'a Layout,
-    /// The records as they stand in the answer.
-    pub(super) text: &'a str,
-    /// The texts that had references in them.
-    pub(super) decoded: &'a str,
+    /// The records as they stand in the answer; checked to be UTF-8.
+    pub(super) text: &'a [u8],
+    /// The texts that had references in them; UTF-8 as well.
+    pub(super) decoded: &'a [u8],
     /// By record, then by field.
     pub(super) spans: &'a [Span],
     /// Where each record begins in the text.
@@ -58,6 +59,12 @@ impl Span {
     /// Texts of a block stand below this.
     pub(super) const LIMIT: usize = DECODED as usize;
 
+    /// Whether it is neither absent nor empty.
+    #[inline(always)]
+    fn has_text(self) -> bool {
+        self.len.wrapping_add(1) > 1
+    }
+
     pub(super) fn in_text(start: usize, end: usize) -> Self {
         Self {
             start: start as u32,
@@ -74,6 +81,9 @@ impl Span {
 }
 
 impl<'a> Block<'a> {
+    /// No block has more records: a bit for each fits into 32.
+    pub const MOST_RECORDS: usize = MOST_RECORDS;
+
     /// How many records there are; at least one.
     #[expect(clippy::len_without_is_empty, reason = "it is never empty")]
     pub fn len(&self) -> usize {
@@ -123,16 +133,29 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// A field's texts, by record; `None` for empty and absent ones alike.
+    /// A field's texts, by record; `None` for empty and absent ones alike. They are UTF-8.
     #[inline]
-    pub fn texts(&self, field: usize) -> impl Iterator<Item = Option<&'a str>> {
-        let is_hidden = field >= self.layout.len() || self.hidden.contains(&field);
+    pub fn texts(&self, field: usize) -> impl Iterator<Item = Option<&'a [u8]>> {
+        let is_shown = field < self.layout.len() && !self.hidden.contains(&field);
         let block = *self;
         let spans = self.spans.get(field..).unwrap_or_default();
         let column = spans.iter().step_by(self.layout.len()).take(self.len());
-        column.map(move |&span| match block.resolve(span) {
-            Value::Text(text) if !is_hidden => Some(text),
-            _ => None,
+        column.map(move |&span| (is_shown && span.has_text()).then(|| block.bytes_at(span)))
+    }
+
+    /// A record's fields that are not absent: their places in the layout, and their texts, which are
+    /// UTF-8.
+    #[inline]
+    pub fn fields(&self, record: usize) -> impl Iterator<Item = (usize, Option<&'a [u8]>)> {
+        let fields = self.layout.len();
+        let row = self.spans.get(record * fields..(record + 1) * fields);
+        let block = *self;
+        let spans = row.unwrap_or_default().iter().enumerate();
+        spans.filter_map(move |(field, &span)| {
+            if span == Span::ABSENT || !block.hidden.is_empty() && block.hidden.contains(&field) {
+                return None;
+            }
+            Some((field, span.has_text().then(|| block.bytes_at(span))))
         })
     }
 
@@ -148,13 +171,14 @@ impl<'a> Block<'a> {
         match span.len {
             0 => Value::Empty,
             u32::MAX => Value::Absent,
-            _ => Value::Text(self.text_at(span)),
+            // Whole values are UTF-8.
+            _ => Value::Text(std::str::from_utf8(self.bytes_at(span)).unwrap_or_default()),
         }
     }
 
-    /// The text of a span that is not absent.
-    #[inline]
-    fn text_at(&self, span: Span) -> &'a str {
+    /// The text of a span that has one.
+    #[inline(always)]
+    fn bytes_at(&self, span: Span) -> &'a [u8] {
         let start = (span.start & !DECODED) as usize;
         let whole = if span.start < DECODED {
             self.text

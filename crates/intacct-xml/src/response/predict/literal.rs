@@ -9,9 +9,9 @@ pub(super) struct Literal {
     head: [[u8; 16]; 2],
     /// Which of them count.
     needed: u32,
-    len: usize,
-    /// What does not stand in the head: hardly ever anything.
-    rest: Box<[u8]>,
+    len: u32,
+    /// What does not stand in the head, in blocks from its end on; the last overlaps the head.
+    rest: Box<[[u8; 16]]>,
 }
 
 impl Literal {
@@ -21,45 +21,57 @@ impl Literal {
             *place = byte;
         }
         let in_head = bytes.len().min(32);
+        let blocks = bytes.len().saturating_sub(in_head).div_ceil(16);
+        let from_the_end =
+            (1..=blocks).filter_map(|block| bytes[..bytes.len() - 16 * (block - 1)].last_chunk());
         Self {
             head,
             needed: u32::MAX.checked_shr(32 - in_head as u32).unwrap_or(0),
-            len: bytes.len(),
-            rest: bytes[in_head..].into(),
+            len: bytes.len() as u32,
+            rest: from_the_end.copied().collect(),
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.len
+        self.len as usize
     }
 
     /// Whether it stands there. No for a place too near the end to be read in blocks.
-    #[inline]
+    #[inline(always)]
     pub(super) fn is_at(&self, place: usize, window: &[u8]) -> bool {
         let Some(block) = window.get(place..).and_then(<[u8]>::first_chunk::<32>) else {
             return false;
         };
         let (low, high) = block.split_at(16);
-        let equal = equal(low, self.head[0]) | (equal(high, self.head[1]) << 16);
+        let equal = equal(low, &self.head[0]) | (equal(high, &self.head[1]) << 16);
         equal & self.needed == self.needed
             && (self.rest.is_empty() || self.rest_is_at(place, window))
     }
 
-    #[cold]
+    #[inline]
     fn rest_is_at(&self, place: usize, window: &[u8]) -> bool {
-        window
-            .get(place + 32..)
-            .is_some_and(|behind| behind.starts_with(&self.rest))
+        let Some(mut text) = window.get(place..place + self.len()) else {
+            return false;
+        };
+        self.rest
+            .iter()
+            .all(|block| match text.split_last_chunk::<16>() {
+                Some((before, last)) => {
+                    text = before;
+                    equal(last, block) == 0xFFFF
+                }
+                None => false,
+            })
     }
 }
 
 /// One bit for each byte that is the same.
-#[inline]
-fn equal(bytes: &[u8], others: [u8; 16]) -> u32 {
+#[inline(always)]
+fn equal(bytes: &[u8], others: &[u8; 16]) -> u32 {
     let Some(bytes) = bytes.first_chunk() else {
         return 0;
     };
-    u8x16::new(*bytes).simd_eq(u8x16::new(others)).to_bitmask()
+    u8x16::new(*bytes).simd_eq(u8x16::new(*others)).to_bitmask()
 }
 
 #[cfg(test)]
@@ -68,8 +80,8 @@ mod tests {
 
     #[test]
     fn every_byte_of_a_literal_counts() {
-        let text: Vec<u8> = (1..=100).collect();
-        for len in 0..=60 {
+        let text: Vec<u8> = (1..=130).collect();
+        for len in 0..=90 {
             let literal = Literal::new(&text[7..7 + len]);
             assert!(literal.is_at(7, &text), "{len}");
             for changed in 0..len {

@@ -8,14 +8,14 @@ use crate::response::cursor::{Reference, character};
 
 /// How many records are handed over at once: enough to spread the costs of a call, few enough that
 /// their places stay in the nearest cache.
-const MOST_RECORDS: usize = 32;
+pub(super) const MOST_RECORDS: usize = 32;
 
 /// The places of the values of some records; the memory is used again for the next.
 #[derive(Default)]
 pub(super) struct Matcher {
     pub(super) spans: Vec<Span>,
     pub(super) starts: Vec<u32>,
-    pub(super) decoded: String,
+    pub(super) decoded: Vec<u8>,
     /// How many fields the records have.
     pub(super) fields: u64,
     /// Where the first record begins, and where the last one ends.
@@ -24,11 +24,10 @@ pub(super) struct Matcher {
     longest_text: usize,
 }
 
-enum Next {
-    /// Behind `<FIELD` of a later field.
-    Field(usize, usize),
-    /// Behind `</RECORD>`.
-    End(usize),
+/// Behind `<FIELD`, or, if there is no such field, behind `</RECORD>`.
+struct Place {
+    at: usize,
+    field: usize,
 }
 
 impl Matcher {
@@ -49,24 +48,27 @@ impl Matcher {
             self.spans.clear();
             self.spans.resize(width * MOST_RECORDS, Span::ABSENT);
         }
-        let mut spans = std::mem::take(&mut self.spans);
         self.begin = behind_space(window, from);
-        self.end = from;
+        let window = window.get(self.begin..).unwrap_or_default();
+        let window = window.get(..Span::LIMIT).unwrap_or(window);
+        let mut spans = std::mem::take(&mut self.spans);
+        let mut end = 0;
         for row in spans.chunks_exact_mut(width) {
-            let start = behind_space(window, self.end);
+            let start = behind_space(window, end);
             let decoded = self.decoded.len();
-            let Some(end) = self.record(layout, window, start, row) else {
+            let Some(behind) = self.record(layout, window, start, row) else {
                 self.decoded.truncate(decoded);
                 break;
             };
-            self.starts.push((start - self.begin) as u32);
-            self.end = end;
+            self.starts.push(start as u32);
+            end = behind;
         }
+        self.end = self.begin + end;
         self.spans = spans;
     }
 
     /// The end of the record that begins here, if it fits.
-    #[inline]
+    #[inline(never)]
     fn record(
         &mut self,
         layout: &Layout,
@@ -74,151 +76,189 @@ impl Matcher {
         start: usize,
         row: &mut [Span],
     ) -> Option<usize> {
-        let mut present = 0;
-        let mut at;
-        let mut field = 0;
-        if layout.first.is_at(start, window) {
-            at = start + layout.first.len();
-        } else if layout.begin.is_at(start, window) {
-            match find_next(layout, window, start + layout.begin.len(), 0)? {
-                Next::Field(found, behind) => {
-                    row[..found].fill(Span::ABSENT);
-                    (field, at) = (found, behind);
-                }
-                Next::End(end) => {
-                    row.fill(Span::ABSENT);
-                    return Some(end);
-                }
+        let Place { mut at, mut field } = first_field(layout, window, start, row)?;
+        let mut left_out = field;
+        while let (Some(span), Some(expected)) =
+            (row.get_mut(field), layout.behind_value.get(field))
+        {
+            // Behind `<FIELD`. Nearly always a plain value follows, and the field that was expected.
+            if window.get(at) == Some(&b'>')
+                && let Some(end) = plain_value(window, at + 1)
+                && expected.is_at(end, window)
+                && end - at <= self.longest_text
+            {
+                *span = Span::in_text(at + 1, end);
+                at = end + expected.len();
+                field += 1;
+                continue;
             }
+            let next = self.other_field(layout, window, Place { at, field }, row)?;
+            left_out += next.field - field - 1;
+            Place { at, field } = next;
+        }
+        self.fields += (row.len() - left_out) as u64;
+        Some(at)
+    }
+
+    /// Notes a field that is not as plain or not followed by the one that was expected.
+    #[inline(never)]
+    fn other_field(
+        &mut self,
+        layout: &Layout,
+        window: &[u8],
+        Place { at, field }: Place,
+        row: &mut [Span],
+    ) -> Option<Place> {
+        let tag = window.get(at..)?;
+        let behind = if tag.starts_with(b">") {
+            let end = self.value(window, at + 1, row.get_mut(field)?)?;
+            let expected = layout.behind_value.get(field)?;
+            if expected.is_at(end, window) {
+                return Some(Place {
+                    at: end + expected.len(),
+                    field: field + 1,
+                });
+            }
+            let close = layout.close.get(field)?;
+            if !close.is_at(end, window) {
+                return None;
+            }
+            end + close.len()
         } else {
-            return None;
-        }
-        loop {
-            present += 1;
-            let behind = match window.get(at)? {
-                b'>' => {
-                    let end = self.value(window, at + 1, row.get_mut(field)?)?;
-                    let expected = layout.behind_value.get(field)?;
-                    if expected.is_at(end, window) {
-                        at = end + expected.len();
-                        field += 1;
-                        if field < row.len() {
-                            continue;
-                        }
-                        self.fields += present;
-                        return Some(at);
-                    }
-                    let close = &layout.close[field];
-                    if !close.is_at(end, window) {
-                        return None;
-                    }
-                    end + close.len()
-                }
-                b'/' | b' ' => {
-                    let empty = window.get(at..)?;
-                    let len = [&b"/>"[..], b" />"]
-                        .iter()
-                        .find(|form| empty.starts_with(form))?
-                        .len();
-                    *row.get_mut(field)? = Span::EMPTY;
-                    let expected = &layout.behind_empty[field];
-                    if expected.is_at(at + len, window) {
-                        at += len + expected.len();
-                        field += 1;
-                        if field < row.len() {
-                            continue;
-                        }
-                        self.fields += present;
-                        return Some(at);
-                    }
-                    at + len
-                }
-                _ => return None,
-            };
-            match find_next(layout, window, behind, field + 1)? {
-                Next::Field(found, behind) => {
-                    row.get_mut(field + 1..found)?.fill(Span::ABSENT);
-                    (field, at) = (found, behind);
-                }
-                Next::End(end) => {
-                    row.get_mut(field + 1..)?.fill(Span::ABSENT);
-                    self.fields += present;
-                    return Some(end);
-                }
+            *row.get_mut(field)? = Span::EMPTY;
+            let forms = [&b"/>"[..], b" />"];
+            let behind = at + forms.iter().find(|form| tag.starts_with(form))?.len();
+            let expected = layout.behind_empty.get(field)?;
+            if expected.is_at(behind, window) {
+                return Some(Place {
+                    at: behind + expected.len(),
+                    field: field + 1,
+                });
             }
-        }
+            behind
+        };
+        find_next(layout, window, behind, field + 1, row)
     }
 
     /// Notes the value that begins here and gives the place of the `<` behind it.
-    #[inline]
     fn value(&mut self, window: &[u8], start: usize, span: &mut Span) -> Option<usize> {
         let mut at = start;
+        let mut is_ascii = true;
         let mut has_references = false;
         let end = loop {
-            let stops = stops(window, at)?;
-            if stops == 0 {
-                at += 16;
+            let look = Look::at(window, at)?;
+            is_ascii &= look.is_ascii();
+            if look.stops == 0 {
+                at += LANES;
                 continue;
             }
-            let stop = at + stops.trailing_zeros() as usize;
-            match window.get(stop)? {
-                b'<' => break stop,
-                b'&' => {
-                    has_references = true;
-                    at = stop + 1;
-                }
-                b'\t' | b'\n' => at = stop + 1,
-                0xEF if is_character(window, stop) => at = stop + 3,
+            at += look.stops.trailing_zeros() as usize;
+            match window.get(at)? {
+                b'<' => break at,
+                b'&' => has_references = true,
+                b'\t' | b'\n' => {}
                 // A control character to drop, or a carriage return to turn into a line feed.
                 _ => return None,
             }
+            at += 1;
         };
-        let place = |place: usize| place - self.begin;
-        if end - start > self.longest_text || place(end) >= Span::LIMIT {
+        let value = window.get(start..end)?;
+        if value.len() > self.longest_text || !(is_ascii || is_allowed_text(value)) {
             return None;
         }
         *span = if has_references {
-            self.decode(window.get(start..end)?)?
+            self.decode(value)?
         } else {
-            Span::in_text(place(start), place(end))
+            Span::in_text(start, end)
         };
         Some(end)
     }
 
-    #[cold]
     fn decode(&mut self, raw: &[u8]) -> Option<Span> {
-        let raw = std::str::from_utf8(raw).ok()?;
         let start = self.decoded.len();
-        let mut pieces = raw.split('&');
-        self.decoded.push_str(pieces.next().unwrap_or_default());
-        for piece in pieces {
-            let (name, text) = piece.split_once(';')?;
-            let Reference::Allowed(character) = character(name) else {
-                return None;
+        let mut rest = raw;
+        while let Some(place) = memchr::memchr(b'&', rest) {
+            let (text, reference) = rest.split_at(place);
+            self.decoded.extend_from_slice(text);
+            let common = COMMON.iter().find(|(name, _)| reference.starts_with(name));
+            rest = if let Some((name, character)) = common {
+                self.decoded.push(*character);
+                &reference[name.len()..]
+            } else {
+                let len = memchr::memchr(b';', reference)?;
+                let name = std::str::from_utf8(&reference[1..len]).ok()?;
+                let Reference::Allowed(character) = character(name) else {
+                    return None;
+                };
+                let mut utf8 = [0; 4];
+                self.decoded
+                    .extend_from_slice(character.encode_utf8(&mut utf8).as_bytes());
+                &reference[len + 1..]
             };
-            self.decoded.push(character);
-            self.decoded.push_str(text);
         }
+        self.decoded.extend_from_slice(rest);
         let end = self.decoded.len();
         (end < Span::LIMIT).then(|| Span::in_decoded(start, end))
     }
 }
 
-/// The next element, where it is not the one that was expected.
-fn find_next(layout: &Layout, window: &[u8], from: usize, field: usize) -> Option<Next> {
+const COMMON: [(&[u8], u8); 3] = [(b"&amp;", b'&'), (b"&lt;", b'<'), (b"&gt;", b'>')];
+
+/// The place behind `<FIRST`, or behind the record if it is empty.
+#[inline(always)]
+fn first_field(layout: &Layout, window: &[u8], start: usize, row: &mut [Span]) -> Option<Place> {
+    if layout.first.is_at(start, window) {
+        let at = start + layout.first.len();
+        return Some(Place { at, field: 0 });
+    }
+    if layout.begin.is_at(start, window) {
+        return find_next(layout, window, start + layout.begin.len(), 0, row);
+    }
+    None
+}
+
+/// The end of a value of ASCII that nothing else ends or changes, if it seems to be one.
+#[inline(always)]
+fn plain_value(window: &[u8], start: usize) -> Option<usize> {
+    let mut at = start;
+    loop {
+        let look = Look::at(window, at)?;
+        if !look.is_ascii() {
+            return None;
+        }
+        if look.stops != 0 {
+            return Some(at + look.stops.trailing_zeros() as usize);
+        }
+        at += LANES;
+    }
+}
+
+/// The next element, where it is not the one that was expected. The fields before it are absent.
+fn find_next(
+    layout: &Layout,
+    window: &[u8],
+    from: usize,
+    field: usize,
+    row: &mut [Span],
+) -> Option<Place> {
     /// How many fields are commonly left out together.
     const NEAR: usize = 8;
     let at = behind_space(window, from);
     if window.get(at..at + 2)? == b"</" {
-        return layout
-            .end
-            .is_at(at, window)
-            .then(|| Next::End(at + layout.end.len()));
+        row.get_mut(field..)?.fill(Span::ABSENT);
+        return layout.end.is_at(at, window).then(|| Place {
+            at: at + layout.end.len(),
+            field: row.len(),
+        });
     }
-    for (near, open) in layout.open.iter().enumerate().skip(field).take(NEAR) {
+    for (found, open) in layout.open.iter().enumerate().skip(field).take(NEAR) {
         let behind = at + open.len();
         if open.is_at(at, window) && matches!(window.get(behind), Some(b'>' | b'/' | b' ')) {
-            return Some(Next::Field(near, behind));
+            row.get_mut(field..found)?.fill(Span::ABSENT);
+            return Some(Place {
+                at: behind,
+                field: found,
+            });
         }
     }
     let tag = window.get(at..)?.strip_prefix(b"<")?;
@@ -226,8 +266,12 @@ fn find_next(layout: &Layout, window: &[u8], from: usize, field: usize) -> Optio
         .iter()
         .position(|byte| matches!(byte, b'>' | b'/' | b' '))?;
     let name = std::str::from_utf8(&tag[..len]).ok()?;
-    let found = layout.place(name).filter(|&found| found >= field)?;
-    Some(Next::Field(found, at + 1 + len))
+    let found = layout.place(name)?;
+    row.get_mut(field..found)?.fill(Span::ABSENT);
+    Some(Place {
+        at: at + 1 + len,
+        field: found,
+    })
 }
 
 #[inline]
@@ -239,17 +283,39 @@ fn behind_space(window: &[u8], from: usize) -> usize {
     at
 }
 
-/// One bit for each of the next 16 bytes that may end a value or change it.
-#[inline]
-fn stops(window: &[u8], at: usize) -> Option<u32> {
-    let bytes = u8x16::new(*window.get(at..)?.first_chunk()?);
-    let is = |byte: u8| bytes.simd_eq(u8x16::splat(byte));
-    let control = bytes.min(u8x16::splat(0x1F)).simd_eq(bytes);
-    Some((is(b'<') | is(b'&') | control | is(0xEF)).to_bitmask())
+/// How many bytes are looked at together.
+const LANES: usize = 16;
+
+/// What 16 bytes of a value are, one bit for each.
+struct Look {
+    /// What ends the value or changes it.
+    stops: u32,
+    /// Parts of characters beyond ASCII.
+    beyond_ascii: u32,
 }
 
-/// Whether what begins with this 0xEF is neither U+FFFE nor U+FFFF.
-fn is_character(window: &[u8], at: usize) -> bool {
-    matches!(window.get(at + 1..at + 3), Some(&[second, third])
-        if second != 0xBF || !matches!(third, 0xBE | 0xBF))
+impl Look {
+    #[inline(always)]
+    fn at(window: &[u8], at: usize) -> Option<Self> {
+        let bytes = u8x16::new(*window.get(at..)?.first_chunk()?);
+        let is = |byte: u8| bytes.simd_eq(u8x16::splat(byte));
+        let control = bytes.min(u8x16::splat(0x1F)).simd_eq(bytes);
+        Some(Self {
+            stops: (is(b'<') | is(b'&') | control).to_bitmask(),
+            beyond_ascii: bytes.to_bitmask(),
+        })
+    }
+
+    /// Whether the bytes before the first stop are.
+    #[inline(always)]
+    fn is_ascii(&self) -> bool {
+        let before = self.stops.wrapping_sub(1) & !self.stops;
+        self.beyond_ascii & before == 0
+    }
+}
+
+/// Whether a value is UTF-8 and has neither U+FFFE nor U+FFFF. Control characters are not looked for.
+fn is_allowed_text(value: &[u8]) -> bool {
+    let is_noncharacter = |three: &[u8]| matches!(three, [0xEF, 0xBF, 0xBE | 0xBF]);
+    std::str::from_utf8(value).is_ok() && !value.windows(3).any(is_noncharacter)
 }
