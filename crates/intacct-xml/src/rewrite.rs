@@ -164,6 +164,33 @@ impl Scratch {
         }
     }
 
+    /// Appends in a form the first so many bytes of a longer text; what follows them may be read, but
+    /// is not appended. Most values of a page are so short that one look is enough.
+    #[inline(always)]
+    pub(crate) fn push_start_as<F: Form>(&mut self, text: &[u8], len: usize) {
+        if let (0..=16, Some(chunk)) = (len, text.first_chunk::<16>()) {
+            let window = window(&mut self.bytes, self.end);
+            window[..16].copy_from_slice(chunk);
+            let meant = (1_u64 << len) - 1;
+            if block::places_of::<F>(Vector::new(*chunk)) & meant == 0 {
+                self.end += len;
+                return;
+            }
+        }
+        self.push_bytes_as::<F>(text.get(..len).unwrap_or_default());
+    }
+
+    /// The same for bytes as they stand.
+    #[inline(always)]
+    pub(crate) fn push_start(&mut self, text: &[u8], len: usize) {
+        if let (0..=16, Some(chunk)) = (len, text.first_chunk::<16>()) {
+            window(&mut self.bytes, self.end)[..16].copy_from_slice(chunk);
+            self.end += len;
+        } else {
+            self.push(text.get(..len).unwrap_or_default());
+        }
+    }
+
     /// Appends bytes that were made ready for it.
     #[inline(always)]
     pub(crate) fn push_piece(&mut self, piece: &Piece) {
@@ -180,10 +207,11 @@ impl Scratch {
         self.end += len;
     }
 
+    /// Appends a byte, or does not: without a branch to mispredict.
     #[inline(always)]
-    pub(crate) fn push_byte(&mut self, byte: u8) {
+    pub(crate) fn push_byte_if(&mut self, byte: u8, condition: bool) {
         window(&mut self.bytes, self.end)[0] = byte;
-        self.end += 1;
+        self.end += usize::from(condition);
     }
 
     #[inline(always)]
@@ -348,6 +376,13 @@ fn copy_short<F: Form, const N: usize>(bytes: &[u8], window: &mut [u8; N]) -> bo
         let mut look = Look::default();
         look.add::<F>(Vector::from_halves(first, last));
         look.is_clean()
+    } else if length >= 4 {
+        let first = copy_four(bytes, window, 0);
+        let last = copy_four(bytes, window, length - 4);
+        let eight = (u64::from(first) | (u64::from(last) << 32)).to_le_bytes();
+        let mut look = Look::default();
+        look.add::<F>(Vector::from_halves(eight, eight));
+        look.is_clean()
     } else {
         let mut is_clean = true;
         for (from, to) in bytes.iter().zip(window.iter_mut()) {
@@ -398,6 +433,13 @@ fn copy_eight<const N: usize>(bytes: &[u8], window: &mut [u8; N], at: usize) -> 
     let chunk: [u8; 8] = array(&bytes[at..at + 8]);
     window[at..at + 8].copy_from_slice(&chunk);
     chunk
+}
+
+#[inline(always)]
+fn copy_four<const N: usize>(bytes: &[u8], window: &mut [u8; N], at: usize) -> u32 {
+    let chunk: [u8; 4] = array(&bytes[at..at + 4]);
+    window[at..at + 4].copy_from_slice(&chunk);
+    u32::from_le_bytes(chunk)
 }
 
 #[inline(always)]

@@ -46,6 +46,7 @@ mod matcher;
 pub use self::block::{Block, Value};
 
 use self::layout::{Gaps, Layout};
+pub(super) use self::matcher::Limits;
 use self::matcher::Matcher;
 use super::tape::Tape;
 
@@ -54,7 +55,7 @@ use super::tape::Tape;
 pub(super) struct Predictor {
     layout: Option<Layout>,
     matcher: Matcher,
-    /// How many records did not fit since the layout last changed.
+    /// How many records did not fit since the record element last changed.
     declined: u32,
 }
 
@@ -73,10 +74,10 @@ impl Predictor {
         &mut self,
         window: &[u8],
         from: usize,
-        longest_text: usize,
+        limits: Limits,
     ) -> Option<Matched> {
         let layout = self.layout.as_ref()?;
-        self.matcher.fill(layout, window, from, longest_text);
+        self.matcher.fill(layout, window, from, limits);
         let records = self.matcher.starts.len() as u64;
         (records > 0).then(|| Matched {
             begin: self.matcher.begin,
@@ -106,10 +107,12 @@ impl Predictor {
     }
 
     /// Learns from a record that the general reader has read, unless that has not paid for a while.
-    pub(super) fn learn(&mut self, tape: &Tape, record: &str, most_fields: u64) {
+    pub(super) fn learn(&mut self, tape: &Tape, record: &str) {
         /// So many times every record teaches; then one in so many.
-        const EAGER: u32 = 16;
+        const EAGER: u32 = 128;
         const SELDOM: u32 = 64;
+        /// More fields than any object has: looking for places among them is not worth it.
+        const MOST_FIELDS: usize = 2_000;
         self.declined += 1;
         if self.declined > EAGER && !self.declined.is_multiple_of(SELDOM) {
             return;
@@ -117,22 +120,21 @@ impl Predictor {
         let Some((name, fields)) = tape.shape() else {
             return;
         };
-        let gaps = Gaps::of(record.as_bytes());
         let known = self
             .layout
             .as_ref()
             .filter(|layout| layout.record() == name);
-        let names = match known {
+        let names: Vec<String> = match known {
             Some(layout) => layout.united(fields),
             None => fields.map(str::to_owned).collect(),
         };
-        if names.len() as u64 > most_fields {
-            return;
-        }
-        if known.is_none_or(|layout| layout.names() != names) {
+        if known.is_none() {
             self.declined = 0;
         }
-        if let Some(layout) = Layout::new(name, names, gaps) {
+        if names.len() > MOST_FIELDS {
+            return;
+        }
+        if let Some(layout) = Layout::new(name, names, Gaps::of(record.as_bytes())) {
             self.layout = Some(layout);
         }
     }

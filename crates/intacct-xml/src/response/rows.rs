@@ -86,7 +86,8 @@ impl<'a> Row<'a> {
         match self.0 {
             Cells::Block(block, record) => {
                 let names = block.names();
-                for (field, text) in block.fields(record) {
+                for (field, text, len) in block.fields(record) {
+                    let text = text.get(..len).filter(|text| !text.is_empty());
                     each(names.get(field).map_or("", String::as_str), text);
                 }
             }

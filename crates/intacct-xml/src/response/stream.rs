@@ -16,7 +16,7 @@ use super::body::Body;
 use super::cursor::{Cursor, Token};
 use super::envelope::{DataAttributes, Response};
 use super::options::{IllegalCharacters, Prediction, ReadOptions, RecordCount};
-use super::predict::Predictor;
+use super::predict::{Limits, Predictor};
 use super::reader::{HandedOver, read_document};
 use super::tape::Tape;
 use super::target::{DataStart, RecordEnd, RecordTarget};
@@ -294,8 +294,11 @@ impl ResponseReader {
         first: usize,
         target: &mut dyn RecordTarget,
     ) -> Result<Option<usize>, Error> {
-        let longest = self.options.max_text_bytes;
-        let Some(matched) = self.predictor.matched(window, at, longest) else {
+        let limits = Limits {
+            text_bytes: self.options.max_text_bytes,
+            fields: self.options.max_fields,
+        };
+        let Some(matched) = self.predictor.matched(window, at, limits) else {
             return Ok(None);
         };
         let text = window.get(matched.begin..matched.end).unwrap_or_default();
@@ -354,8 +357,7 @@ impl ResponseReader {
             .play(target)
             .map_err(|error| error.at(position).in_record(ordinal))?;
         if dropped == 0 {
-            self.predictor
-                .learn(&self.tape, raw, self.options.max_fields);
+            self.predictor.learn(&self.tape, raw);
         }
         self.progress.dropped += dropped;
         self.count(1, elements);

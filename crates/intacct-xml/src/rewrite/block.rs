@@ -114,6 +114,12 @@ pub(super) fn load(source: &[u8; SOURCE]) -> [Vector; 4] {
     [0, 16, 32, 48].map(|at| Vector::new(array(&source[at..at + 16])))
 }
 
+/// The places in a vector that change, or may.
+#[inline(always)]
+pub(super) fn places_of<F: Form>(vector: Vector) -> u64 {
+    F::changes(vector).or(vector.is(0xEF)).bits()
+}
+
 /// The places in a block that have to change, the first in the lowest bit.
 #[inline(always)]
 pub(super) fn places<F: Form>(block: &[Vector; 4], source: &[u8; SOURCE]) -> u64 {

@@ -143,14 +143,14 @@ impl Column {
         let valid = match &mut self.values {
             Values::Text { bytes, offsets } => {
                 let (mut valid, mut bit) = (0, 1_u32);
-                offsets.extend(texts.map(|text| {
-                    if let Some(text) = text {
-                        bytes.push(text);
-                        valid |= bit;
-                    }
+                // Whether a field is empty is not to be predicted, so there is no branch on it.
+                offsets.reserve(Block::MOST_RECORDS);
+                for (text, len) in block.starts_of_texts(field) {
+                    bytes.push_start(text, len);
+                    valid |= if len > 0 { bit } else { 0 };
                     bit <<= 1;
-                    bytes.len() as i32
-                }));
+                    offsets.push(bytes.len() as i32);
+                }
                 // Offsets beyond it were cut, but this one's end shows it.
                 i32::try_from(bytes.len()).ok()?;
                 valid

@@ -59,10 +59,14 @@ impl Span {
     /// Texts of a block stand below this.
     pub(super) const LIMIT: usize = DECODED as usize;
 
-    /// Whether it is neither absent nor empty.
+    /// 0 if it is absent.
     #[inline(always)]
-    fn has_text(self) -> bool {
-        self.len.wrapping_add(1) > 1
+    fn text_len(self) -> usize {
+        if self.len == u32::MAX {
+            0
+        } else {
+            self.len as usize
+        }
     }
 
     pub(super) fn in_text(start: usize, end: usize) -> Self {
@@ -136,26 +140,44 @@ impl<'a> Block<'a> {
     /// A field's texts, by record; `None` for empty and absent ones alike. They are UTF-8.
     #[inline]
     pub fn texts(&self, field: usize) -> impl Iterator<Item = Option<&'a [u8]>> {
-        let is_shown = field < self.layout.len() && !self.hidden.contains(&field);
-        let block = *self;
-        let spans = self.spans.get(field..).unwrap_or_default();
-        let column = spans.iter().step_by(self.layout.len()).take(self.len());
-        column.map(move |&span| (is_shown && span.has_text()).then(|| block.bytes_at(span)))
+        self.starts_of_texts(field).map(|(text, len)| match len {
+            0 => None,
+            _ => text.get(..len),
+        })
     }
 
-    /// A record's fields that are not absent: their places in the layout, and their texts, which are
-    /// UTF-8.
-    #[inline]
-    pub fn fields(&self, record: usize) -> impl Iterator<Item = (usize, Option<&'a [u8]>)> {
+    /// A field's texts, by record, each at the start of what stands behind it, and its length: 0 for
+    /// empty and absent ones alike.
+    #[inline(always)]
+    pub(in crate::response) fn starts_of_texts(
+        &self,
+        field: usize,
+    ) -> impl Iterator<Item = (&'a [u8], usize)> {
+        let block = *self;
+        let hidden = self.hidden.contains(&field);
+        let rows = self.spans.chunks_exact(self.layout.len());
+        rows.take(self.len()).map(move |row| {
+            let span = row.get(field).copied().unwrap_or(Span::ABSENT);
+            let len = if hidden { 0 } else { span.text_len() };
+            (block.from(span), len)
+        })
+    }
+
+    /// A record's fields that are not absent, in order: their places in the layout, and their texts as
+    /// in [`starts_of_texts`](Self::starts_of_texts).
+    #[inline(always)]
+    pub(in crate::response) fn fields(
+        &self,
+        record: usize,
+    ) -> impl Iterator<Item = (usize, &'a [u8], usize)> {
         let fields = self.layout.len();
         let row = self.spans.get(record * fields..(record + 1) * fields);
         let block = *self;
+        let nothing_is_hidden = self.hidden.is_empty();
         let spans = row.unwrap_or_default().iter().enumerate();
         spans.filter_map(move |(field, &span)| {
-            if span == Span::ABSENT || !block.hidden.is_empty() && block.hidden.contains(&field) {
-                return None;
-            }
-            Some((field, span.has_text().then(|| block.bytes_at(span))))
+            let is_shown = nothing_is_hidden || !block.hidden.contains(&field);
+            (is_shown && span != Span::ABSENT).then(|| (field, block.from(span), span.text_len()))
         })
     }
 
@@ -179,14 +201,19 @@ impl<'a> Block<'a> {
     /// The text of a span that has one.
     #[inline(always)]
     fn bytes_at(&self, span: Span) -> &'a [u8] {
-        let start = (span.start & !DECODED) as usize;
+        self.from(span).get(..span.len as usize).unwrap_or_default()
+    }
+
+    /// What stands where a span begins, and behind it.
+    #[inline(always)]
+    fn from(&self, span: Span) -> &'a [u8] {
         let whole = if span.start < DECODED {
             self.text
         } else {
             self.decoded
         };
         whole
-            .get(start..start + span.len as usize)
+            .get((span.start & !DECODED) as usize..)
             .unwrap_or_default()
     }
 

@@ -1,6 +1,6 @@
 //! What the records of a page have in common: their names, and the bytes between their values.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::literal::Literal;
@@ -99,25 +99,24 @@ impl Layout {
         self.places.get(name).copied()
     }
 
-    /// The fields of this layout and of a record that did not fit, each in its order; only those of
-    /// the record if the two orders contradict each other.
+    /// The fields of a record that did not fit in their order, and those of this layout that it does
+    /// not have, each behind the field that it stood behind.
+    ///
+    /// Records that leave different fields out say only little by little how all of them follow each
+    /// other; what was placed wrong is put right by the next record that has both.
     pub(super) fn united<'n>(&self, fields: impl Iterator<Item = &'n str>) -> Vec<String> {
-        let fields: Vec<&str> = fields.collect();
-        let mut united = Vec::with_capacity(self.len() + fields.len());
-        let mut next = 0;
-        for &name in &fields {
-            if let Some(place) = self.place(name) {
-                if place < next {
-                    return fields.into_iter().map(str::to_owned).collect();
-                }
-                united.extend_from_slice(&self.names[next..=place]);
-                next = place + 1;
-            } else {
-                united.push(name.to_owned());
+        let mut united: Vec<&str> = fields.collect();
+        let own: HashSet<&str> = united.iter().copied().collect();
+        let mut before = None;
+        for name in self.names.iter().map(String::as_str) {
+            if !own.contains(name) {
+                let place =
+                    before.and_then(|before| united.iter().position(|&name| name == before));
+                united.insert(place.map_or(0, |place| place + 1), name);
             }
+            before = Some(name);
         }
-        united.extend_from_slice(&self.names[next..]);
-        united
+        united.into_iter().map(str::to_owned).collect()
     }
 }
 
@@ -170,13 +169,34 @@ mod tests {
     }
 
     #[test]
-    fn orders_are_united_or_the_new_one_wins() {
+    fn what_a_record_leaves_out_keeps_its_place() {
         let known = layout(&["A", "C", "E"]);
         assert_eq!(
             known.united(["A", "B", "E", "F"].into_iter()),
-            ["A", "B", "C", "E", "F"]
+            ["A", "C", "B", "E", "F"]
         );
-        assert_eq!(known.united(["E", "A"].into_iter()), ["E", "A"]);
+        assert_eq!(known.united(["E", "A"].into_iter()), ["E", "A", "C"]);
+    }
+
+    #[test]
+    fn records_with_gaps_teach_the_whole_order() {
+        let names: Vec<String> = (0..40).map(|number| format!("F{number}")).collect();
+        let mut random = 1_u64;
+        let mut known = layout(&["F7"]);
+        for _ in 0..60 {
+            random = random
+                .wrapping_mul(6_364_136_223_846_793_005)
+                .wrapping_add(1);
+            let shown = |(at, _): &(usize, &String)| random >> (at + 20) & 1 == 1 || *at % 3 == 0;
+            let fields = names
+                .iter()
+                .enumerate()
+                .filter(shown)
+                .map(|(_, name)| name.as_str());
+            let united = known.united(fields);
+            known = Layout::new("V", united, Gaps::default()).unwrap();
+        }
+        assert_eq!(known.names(), names);
     }
 
     #[test]

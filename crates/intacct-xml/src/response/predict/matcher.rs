@@ -21,7 +21,14 @@ pub(super) struct Matcher {
     /// Where the first record begins, and where the last one ends.
     pub(super) begin: usize,
     pub(super) end: usize,
-    longest_text: usize,
+    limits: Limits,
+}
+
+/// Beyond these a record is for the general reader to refuse.
+#[derive(Clone, Copy, Default)]
+pub(in crate::response) struct Limits {
+    pub(in crate::response) text_bytes: usize,
+    pub(in crate::response) fields: u64,
 }
 
 /// Behind `<FIELD`, or, if there is no such field, behind `</RECORD>`.
@@ -32,17 +39,11 @@ struct Place {
 
 impl Matcher {
     /// Matches as many whole records as fit into a block, up to the first that is different.
-    pub(super) fn fill(
-        &mut self,
-        layout: &Layout,
-        window: &[u8],
-        from: usize,
-        longest_text: usize,
-    ) {
+    pub(super) fn fill(&mut self, layout: &Layout, window: &[u8], from: usize, limits: Limits) {
         self.starts.clear();
         self.decoded.clear();
         self.fields = 0;
-        self.longest_text = longest_text;
+        self.limits = limits;
         let width = layout.len();
         if self.spans.len() != width * MOST_RECORDS {
             self.spans.clear();
@@ -85,7 +86,7 @@ impl Matcher {
             if window.get(at) == Some(&b'>')
                 && let Some(end) = plain_value(window, at + 1)
                 && expected.is_at(end, window)
-                && end - at <= self.longest_text
+                && end - at <= self.limits.text_bytes
             {
                 *span = Span::in_text(at + 1, end);
                 at = end + expected.len();
@@ -96,8 +97,9 @@ impl Matcher {
             left_out += next.field - field - 1;
             Place { at, field } = next;
         }
-        self.fields += (row.len() - left_out) as u64;
-        Some(at)
+        let fields = (row.len() - left_out) as u64;
+        self.fields += fields;
+        (fields <= self.limits.fields).then_some(at)
     }
 
     /// Notes a field that is not as plain or not followed by the one that was expected.
@@ -163,7 +165,7 @@ impl Matcher {
             at += 1;
         };
         let value = window.get(start..end)?;
-        if value.len() > self.longest_text || !(is_ascii || is_allowed_text(value)) {
+        if value.len() > self.limits.text_bytes || !(is_ascii || is_allowed_text(value)) {
             return None;
         }
         *span = if has_references {
