@@ -93,6 +93,7 @@ impl Scratch {
     }
 
     /// Forgets what stands behind so many bytes.
+    #[cfg(feature = "arrow")]
     pub(crate) fn truncate(&mut self, len: usize) {
         self.end = self.end.min(len);
     }
@@ -181,6 +182,7 @@ impl Scratch {
     }
 
     /// The same for bytes as they stand.
+    #[cfg(feature = "arrow")]
     #[inline(always)]
     pub(crate) fn push_start(&mut self, text: &[u8], len: usize) {
         if let (0..=16, Some(chunk)) = (len, text.first_chunk::<16>()) {
