@@ -1,5 +1,5 @@
-//! What reading a page allocates once its buffers are warm: something for the page, nothing for a
-//! record.
+//! What reading a page allocates: once its buffers are warm something for the page and nothing for a
+//! record, and no more at once than the pieces need in which it arrives.
 
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -8,7 +8,9 @@ use intacct_sync_benches::SEED;
 use intacct_sync_benches::page::{GL_DETAIL_FORMS, INVOICE_FORMS, Page, PageForm, VENDOR_FORMS};
 use intacct_sync_benches::parsing::{self, Ours};
 use intacct_sync_benches::record::{GlDetail, Invoice, Record, Vendor};
-use intacct_xml::response::{ColumnOptions, Columns, NdjsonLines, Row};
+use intacct_xml::response::{
+    ColumnOptions, Columns, Discard, NdjsonLines, ReadOptions, ResponseReader, Row,
+};
 
 #[test]
 fn a_warm_reader_allocates_nothing_for_a_record() {
@@ -18,6 +20,33 @@ fn a_warm_reader_allocates_nothing_for_a_record() {
     }
     allocates_nothing_for_a_record::<Invoice>(INVOICE_FORMS[0]);
 }
+
+/// An answer that arrives in pieces is held as far as its next record needs, however long it is.
+#[test]
+fn a_reader_holds_a_piece_and_a_record() {
+    const CHUNK: usize = 16 << 10;
+    let held = |records| {
+        let body = Page::<Vendor>::new(VENDOR_FORMS[0], records, SEED).body;
+        let read = || {
+            let mut reader = ResponseReader::new(&ReadOptions::default());
+            for chunk in body.as_bytes().chunks(CHUNK) {
+                reader.push(chunk, &mut Discard).unwrap();
+            }
+            drop(reader.finish(&mut Discard).unwrap());
+        };
+        (measure(read).bytes_max, body.len() / records)
+    };
+    let (small, record) = held(250);
+    let (large, _) = held(1000);
+    let limit = 2 * (CHUNK + record) as u64 + LAYOUT_AND_PLACES;
+    assert!(
+        small <= limit && large <= limit,
+        "{small} bytes for 250 records, {large} for 1000, at most {limit}"
+    );
+}
+
+/// What a reader keeps beside the answer: the layout, and where the values of a piece stand.
+const LAYOUT_AND_PLACES: u64 = 96 << 10;
 
 fn allocates_nothing_for_a_record<R: Record>(form: PageForm) {
     let mut ours = Ours::default();
