@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use intacct_xml::response::{FunctionResult, GatewayError, Level, Response, Status};
 use intacct_xml::{BodyShape, ErrorKind as XmlKind};
-use sync_http::{Answer, Phase, Retry};
+use sync_http::{Phase, Retry};
 
 use crate::error::{Error, ErrorKind, Reason};
 
@@ -38,17 +38,17 @@ impl Told {
 
 /// The error in an answer that is a challenge page, whatever its status.
 pub(crate) fn challenge_page(
-    answer: &Answer,
+    (status, body): (u16, &[u8]),
     retry_after: Option<Duration>,
     asked: Asked,
 ) -> Option<Error> {
-    if !is_challenge_page(&answer.body) {
+    if !is_challenge_page(body) {
         return None;
     }
     let message = "the network in front of the gateway sent a challenge page instead of an answer";
     let wait = retry_after.unwrap_or_default().max(asked.challenge_wait);
     let error = Error::new(ErrorKind::Unavailable, Reason::ChallengePage, message)
-        .with_http_status(answer.status)
+        .with_http_status(status)
         .retrying(Retry::After(wait))
         .in_phase(Phase::MaybeReceived);
     Some(error)
@@ -110,10 +110,14 @@ pub(crate) fn http_failure(
 }
 
 /// The error in a body that could not be read.
-pub(crate) fn unreadable(source: intacct_xml::Error, answer: &Answer, told: &Told) -> Error {
-    if says_rate_limited(&answer.body) {
+pub(crate) fn unreadable(
+    source: intacct_xml::Error,
+    (status, body): (u16, &[u8]),
+    told: &Told,
+) -> Error {
+    if says_rate_limited(body) {
         return rate_limited(told)
-            .with_http_status(answer.status)
+            .with_http_status(status)
             .because(source);
     }
     let broken = |message: &str| {
@@ -142,7 +146,7 @@ pub(crate) fn unreadable(source: intacct_xml::Error, answer: &Answer, told: &Tol
             Error::new(ErrorKind::Protocol, Reason::Envelope, message)
         }
     };
-    error.with_http_status(answer.status).because(source)
+    error.with_http_status(status).because(source)
 }
 
 /// The error that refuses a whole answer, if its control block or its authentication failed.
@@ -361,20 +365,69 @@ fn says_rate_limited(body: &[u8]) -> bool {
 }
 
 fn begins_as_envelope(body: &[u8]) -> bool {
-    let body = body.strip_prefix(b"\xEF\xBB\xBF").unwrap_or(body);
+    envelope_begins(body) == Some(true)
+}
+
+/// Whether a body that begins like this is an envelope; none where more of it is needed to tell.
+pub(crate) fn envelope_begins(beginning: &[u8]) -> Option<bool> {
+    const MARK: &[u8] = b"\xEF\xBB\xBF";
+    const DECLARATION: &[u8] = b"<?xml";
+    const ROOT: &[u8] = b"<response";
+    let more_may_follow = |expected: &[u8], rest: &[u8]| expected.starts_with(rest);
+    let body = match beginning.strip_prefix(MARK) {
+        Some(rest) => rest,
+        None if more_may_follow(MARK, beginning) => return None,
+        None => beginning,
+    };
     let body = body.trim_ascii_start();
-    let behind_declaration = match body.strip_prefix(b"<?xml") {
-        Some(rest) => {
-            let end = rest.iter().position(|byte| *byte == b'>');
-            end.and_then(|end| rest.get(end + 1..)).unwrap_or_default()
+    let rest = match body.strip_prefix(DECLARATION) {
+        Some(declared) => {
+            let end = declared.iter().position(|byte| *byte == b'>')?;
+            declared.get(end + 1..).unwrap_or_default()
         }
+        None if more_may_follow(DECLARATION, body) => return None,
         None => body,
     };
-    behind_declaration
-        .trim_ascii_start()
-        .starts_with(b"<response")
+    let rest = rest.trim_ascii_start();
+    if rest.len() < ROOT.len() && more_may_follow(ROOT, rest) {
+        return None;
+    }
+    Some(rest.starts_with(ROOT))
 }
 
 fn holds(body: &[u8], words: &[u8]) -> bool {
     body.windows(words.len()).any(|window| window == words)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::envelope_begins;
+
+    #[test]
+    fn an_envelope_is_recognised_as_soon_as_it_can_be_told() {
+        let told_at = |body: &[u8]| {
+            let lengths = 0..=body.len();
+            let told = |length: usize| Some((length, envelope_begins(&body[..length])?));
+            lengths.filter_map(told).collect::<Vec<_>>()
+        };
+        for envelope in [
+            "<response>",
+            "\u{feff} \n<?xml version=\"1.0\"?>\n<response>",
+            "<?xml version=\"1.0\" encoding=\"UTF-8\"?><response>",
+        ] {
+            let told = told_at(envelope.as_bytes());
+            let whole = envelope.len();
+            assert_eq!(told, [(whole - 1, true), (whole, true)], "{envelope}");
+        }
+        for (other, enough) in [
+            ("<html>", 2),
+            ("busy", 1),
+            ("<resp0nse>", 6),
+            ("<?xml version=\"1.0\"?><errormessage>", 23),
+        ] {
+            let told = told_at(other.as_bytes());
+            assert_eq!(told.first(), Some(&(enough, false)), "{other}");
+            assert!(told.iter().all(|(_, is_envelope)| !is_envelope), "{other}");
+        }
+    }
 }

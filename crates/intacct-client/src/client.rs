@@ -13,6 +13,7 @@ use crate::config::ClientConfig;
 use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::function::describe;
 use crate::limits::CompanyLimits;
+use crate::receive::Readers;
 use crate::session::{Session, SessionKeeper, SessionSettings, Sessions};
 use crate::source_zone::SourceZone;
 use crate::transport::{Content, Exchanged, ServerClock, Target, Transport, Worked};
@@ -71,6 +72,7 @@ impl Client {
             quiet_hours: config.quiet_hours.clone(),
             sender: config.credentials.sender.clone(),
             read_options: config.read_options(),
+            readers: Readers::default(),
             challenge_wait: config.challenge_wait,
             timing: timing.clone(),
             calls: CallLog::default(),

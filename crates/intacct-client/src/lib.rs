@@ -18,6 +18,7 @@ mod page;
 mod query;
 mod quiet;
 mod read_by_query;
+mod receive;
 mod report;
 mod scrub;
 mod session;

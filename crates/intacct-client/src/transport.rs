@@ -14,7 +14,7 @@ use intacct_xml::response::{
     Discard, FunctionResult, ReadOptions, RecordTarget, Response, Status, read_response,
 };
 use sync_http::header::{CONTENT_TYPE, HeaderValue};
-use sync_http::{Answer, Moment, Phase, Retry, Timing};
+use sync_http::{Moment, Phase, Retry, Timing};
 use time::OffsetDateTime;
 use url::Url;
 use uuid::Uuid;
@@ -26,6 +26,7 @@ use crate::error::{Error, ErrorKind, Reason, Result};
 use crate::function::describe;
 use crate::limits::CompanyLimits;
 use crate::quiet::{InQuietHours, QuietHours};
+use crate::receive::{Body, Readers, Received, is_success};
 use crate::scrub::scrub;
 
 /// Where the records of an answer go. Behind a lock where several attempts share it; they follow each other, and the
@@ -40,6 +41,7 @@ pub(crate) struct Transport {
     pub(crate) quiet_hours: Option<QuietHours>,
     pub(crate) sender: Sender,
     pub(crate) read_options: ReadOptions,
+    pub(crate) readers: Readers,
     pub(crate) challenge_wait: Duration,
     pub(crate) timing: Timing,
     pub(crate) calls: CallLog,
@@ -100,14 +102,14 @@ impl Transport {
             let request = sync_http::Request::post(endpoint.clone())
                 .with_header(CONTENT_TYPE, HeaderValue::from_static("application/xml"))
                 .with_body(body);
-            self.http.execute(request).await
+            self.receive(request, target).await
         };
-        let outcome = match &sent {
-            Ok(answer) => self.read(answer, (authentication, asked), &request_id, target),
-            Err(error) => Err(Error::from(error.clone())),
+        let bytes = sent.as_ref().map_or(0, |received| received.bytes);
+        let outcome = match sent {
+            Ok(received) => self.read(received, (authentication, asked), &request_id, target),
+            Err(error) => Err(Error::from(error)),
         };
         let outcome = outcome.map_err(|error| error.in_request(request_id.as_str()));
-        let bytes = sent.as_ref().map_or(0, |answer| answer.body.len());
         self.note(content.functions, label, bytes, started, &outcome);
         outcome
     }
@@ -158,42 +160,45 @@ impl Transport {
 
     fn read(
         &self,
-        answer: &Answer,
+        received: Received,
         (authentication, asked): (&Authentication, Asked),
         request_id: &ControlId,
         target: &Mutex<Target<'_>>,
     ) -> Result<Exchanged> {
-        let now = self.timing.now();
-        let answered = answer.date().unwrap_or(now);
-        let retry_after = answer.retry_after(now);
+        let status = received.status;
         let told = Told {
-            retry_after,
+            retry_after: received.retry_after,
             request_id: Some(request_id.as_str().to_owned()),
         };
-        if let Some(error) = classify::challenge_page(answer, retry_after, asked) {
-            return Err(error);
-        }
-        if !(200..300).contains(&answer.status) {
-            return Err(self.refused(answer, (authentication, asked), &told));
-        }
-        self.server_clock
-            .set(answer.date(), self.timing.monotonic());
-        let read = {
-            let mut target = target.lock().unwrap_or_else(PoisonError::into_inner);
-            read_response(&answer.body, &self.read_options, &mut **target)
+        let (read, body) = match received.body {
+            Body::Envelope(read) => (read, Bytes::new()),
+            Body::Other(body) => {
+                let page = classify::challenge_page((status, &body), told.retry_after, asked);
+                if let Some(error) = page {
+                    return Err(error);
+                }
+                if !is_success(status) {
+                    return Err(self.refused((status, &body), (authentication, asked), &told));
+                }
+                let mut target = target.lock().unwrap_or_else(PoisonError::into_inner);
+                let read = read_response(&body, &self.read_options, &mut **target);
+                (read, body)
+            }
         };
+        self.server_clock
+            .set(received.date, self.timing.monotonic());
         let response = match read {
             Ok(mut response) => {
                 scrub(&mut response, &self.sender, authentication);
                 response
             }
-            Err(source) => return Err(classify::unreadable(source, answer, &told)),
+            Err(source) => return Err(classify::unreadable(source, (status, &body), &told)),
         };
         match classify::refusal(&response, asked, &told) {
-            Some(error) => Err(error.with_http_status(answer.status)),
+            Some(error) => Err(error.with_http_status(status)),
             None => Ok(Exchanged {
                 response,
-                answered,
+                answered: received.answered,
                 told,
             }),
         }
@@ -203,22 +208,22 @@ impl Transport {
     /// than the status, unless the status says that it will pass.
     fn refused(
         &self,
-        answer: &Answer,
+        (status, body): (u16, &[u8]),
         (authentication, asked): (&Authentication, Asked),
         told: &Told,
     ) -> Error {
-        let mut response = read_response(&answer.body, &self.read_options, &mut Discard).ok();
+        let mut response = read_response(body, &self.read_options, &mut Discard).ok();
         if let Some(response) = &mut response {
             scrub(response, &self.sender, authentication);
         }
         let failure = response.as_ref().and_then(Response::failure);
         let errors = failure.map_or(&[][..], |failure| failure.errors);
-        let by_status = classify::http_failure(answer.status, told.retry_after, errors);
+        let by_status = classify::http_failure(status, told.retry_after, errors);
         if by_status.is_transient() {
             return by_status;
         }
         match response.and_then(|response| classify::refusal(&response, asked, told)) {
-            Some(spoken) => spoken.with_http_status(answer.status),
+            Some(spoken) => spoken.with_http_status(status),
             None => by_status,
         }
     }

@@ -21,6 +21,7 @@ pub struct Incoming {
     origin: String,
     max_answer_bytes: usize,
     received: usize,
+    has_ended: bool,
     /// Once broken, the answer never looks as if it had ended.
     failed: Option<Error>,
 }
@@ -36,6 +37,7 @@ impl Incoming {
             origin,
             max_answer_bytes,
             received: 0,
+            has_ended: false,
             failed: None,
         };
         let declared = incoming.declared_bytes();
@@ -89,9 +91,13 @@ impl Incoming {
         if let Some(error) = &self.failed {
             return Err(error.clone());
         }
+        if self.has_ended {
+            return Ok(None);
+        }
         let outcome = self.next_chunk().await;
-        if let Err(error) = &outcome {
-            self.failed = Some(error.clone());
+        match &outcome {
+            Ok(chunk) => self.has_ended = chunk.is_none(),
+            Err(error) => self.failed = Some(error.clone()),
         }
         outcome
     }
