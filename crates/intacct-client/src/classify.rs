@@ -116,9 +116,7 @@ pub(crate) fn unreadable(
     told: &Told,
 ) -> Error {
     if says_rate_limited(body) {
-        return rate_limited(told)
-            .with_http_status(status)
-            .because(source);
+        return rate_limited(told).with_http_status(status).because(source);
     }
     let broken = |message: &str| {
         Error::new(ErrorKind::Unavailable, Reason::BrokenAnswer, message)

@@ -1,8 +1,8 @@
 //! What a company allows: requests at once, requests in a stretch of time, calls in all.
 
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use sync_http::{LimitOptions, Limiter, Permit, Phase, Timing};
 
@@ -20,7 +20,13 @@ struct Inner {
     options: LimitOptions,
     budget: Option<u64>,
     spent: AtomicU64,
+    /// Calls that went well since one was too many at once, and how many it takes until one more is tried.
+    recovery: Mutex<(u32, u32)>,
 }
+
+/// Calls that must go well before one more at once is tried again, at first and at most: each try that fails makes it
+/// twice as many.
+const PATIENCE: (u32, u32) = (32, 4096);
 
 impl CompanyLimits {
     /// Limits on requests, and on the calls that may be made in all, if there is such a limit.
@@ -41,7 +47,15 @@ impl CompanyLimits {
             options,
             budget: call_budget,
             spent: AtomicU64::new(0),
+            recovery: Mutex::new((0, PATIENCE.0)),
         })))
+    }
+
+    /// How many requests may be under way at once now; none if that is not limited. One less after each answer that says
+    /// that they are too many, and again more, one by one, while all goes well.
+    #[must_use]
+    pub fn at_once(&self) -> Option<usize> {
+        self.0.limiter.at_once()
     }
 
     /// How many calls have been made.
@@ -64,6 +78,30 @@ impl CompanyLimits {
 
     pub(crate) async fn acquire(&self) -> Result<Permit> {
         Ok(self.0.limiter.acquire().await?)
+    }
+
+    /// Takes in whether a call was one too many.
+    pub(crate) fn heed(&self, was_too_many: bool) {
+        let mut recovery = self
+            .0
+            .recovery
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let (calls, patience) = &mut *recovery;
+        if was_too_many {
+            if self.0.limiter.narrow() {
+                let at_once = self.at_once();
+                tracing::warn!(at_once, "the gateway asks for fewer requests at once");
+                *patience = patience.saturating_mul(2).min(PATIENCE.1);
+            }
+            *calls = 0;
+            return;
+        }
+        *calls = calls.saturating_add(1);
+        if *calls >= *patience {
+            *calls = 0;
+            self.0.limiter.widen();
+        }
     }
 
     /// Takes calls out of the budget, or refuses them.

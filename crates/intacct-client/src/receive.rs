@@ -65,7 +65,9 @@ impl Transport {
         let status = incoming.status();
         let date = incoming.date();
         if is_envelope == Some(true) {
-            let read = self.read_arriving(&mut incoming, &beginning, target).await?;
+            let read = self
+                .read_arriving(&mut incoming, &beginning, target)
+                .await?;
             let now = self.timing.now();
             return Ok(Received {
                 status,

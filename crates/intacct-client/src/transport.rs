@@ -110,6 +110,11 @@ impl Transport {
             Err(error) => Err(Error::from(error)),
         };
         let outcome = outcome.map_err(|error| error.in_request(request_id.as_str()));
+        match &outcome {
+            Ok(_) => self.limits.heed(false),
+            Err(error) if error.reason() == Reason::RateLimited => self.limits.heed(true),
+            Err(_) => {}
+        }
         self.note(content.functions, label, bytes, started, &outcome);
         outcome
     }

@@ -1,7 +1,7 @@
 //! Keeping within what a server allows: so many requests at once, so many in a stretch of time.
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex as StdMutex, PoisonError};
+use std::sync::{Arc, Mutex as StdMutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
@@ -48,7 +48,7 @@ impl LimitOptions {
 /// Hands out permits within the limits, first come, first served. Clones share the limits.
 #[derive(Clone, Debug)]
 pub struct Limiter {
-    slots: Option<Arc<Semaphore>>,
+    slots: Option<Arc<Slots>>,
     rate: Option<Arc<Rate>>,
     timing: Timing,
 }
@@ -61,11 +61,39 @@ struct Rate {
     passed: StdMutex<VecDeque<(Moment, u64)>>,
 }
 
+/// Requests at once.
+#[derive(Debug)]
+struct Slots {
+    free: Arc<Semaphore>,
+    most: usize,
+    count: StdMutex<SlotCount>,
+}
+
+#[derive(Debug)]
+struct SlotCount {
+    now: usize,
+    /// Slots that are gone as soon as the requests in them are.
+    leaving: usize,
+}
+
 /// Leave to send one request. Its slot is free again once it is dropped.
 #[derive(Debug)]
 #[must_use = "the slot is free again as soon as the permit is dropped"]
 pub struct Permit {
-    _slot: Option<OwnedSemaphorePermit>,
+    slot: Option<(Arc<Slots>, OwnedSemaphorePermit)>,
+}
+
+impl Drop for Permit {
+    fn drop(&mut self) {
+        let Some((slots, slot)) = self.slot.take() else {
+            return;
+        };
+        let mut count = slots.count();
+        if count.leaving > 0 {
+            count.leaving -= 1;
+            slot.forget();
+        }
+    }
 }
 
 impl Limiter {
@@ -113,30 +141,85 @@ impl Limiter {
     /// `Limit` when `weight` is more than a window ever allows.
     pub async fn acquire_weight(&self, weight: u64) -> Result<Permit> {
         let slot = match &self.slots {
-            Some(slots) => Some(Arc::clone(slots).acquire_owned().await.map_err(|closed| {
-                Error::new(
-                    ErrorKind::Internal,
-                    Phase::NotSent,
-                    "the limiter was closed",
-                )
-                .with_source(closed)
-            })?),
+            Some(slots) => {
+                let slot = Arc::clone(&slots.free).acquire_owned().await;
+                let slot = slot.map_err(|closed| {
+                    let message = "the limiter was closed";
+                    Error::new(ErrorKind::Internal, Phase::NotSent, message).with_source(closed)
+                })?;
+                Some((Arc::clone(slots), slot))
+            }
             None => None,
         };
         if let Some(rate) = &self.rate {
             rate.pass(weight, &self.timing).await?;
         }
-        Ok(Permit { _slot: slot })
+        Ok(Permit { slot })
+    }
+
+    /// How many requests may be under way at once now; none if that is not limited.
+    #[must_use]
+    pub fn at_once(&self) -> Option<usize> {
+        let slots = self.slots.as_ref()?;
+        Some(slots.count().now)
+    }
+
+    /// From now on one request less at once, if it is more than one: the server bears fewer than was thought. Those
+    /// under way go on. False where nothing changes.
+    pub fn narrow(&self) -> bool {
+        let Some(slots) = &self.slots else {
+            return false;
+        };
+        let mut count = slots.count();
+        if count.now <= 1 {
+            return false;
+        }
+        count.now -= 1;
+        if slots.free.forget_permits(1) == 0 {
+            count.leaving += 1;
+        }
+        true
+    }
+
+    /// One request more at once again, up to [`LimitOptions::concurrency`]. False where nothing changes.
+    pub fn widen(&self) -> bool {
+        let Some(slots) = &self.slots else {
+            return false;
+        };
+        let mut count = slots.count();
+        if count.now >= slots.most {
+            return false;
+        }
+        count.now += 1;
+        if count.leaving > 0 {
+            count.leaving -= 1;
+        } else {
+            slots.free.add_permits(1);
+        }
+        true
     }
 }
 
-fn slots(concurrency: usize) -> Result<Arc<Semaphore>> {
+impl Slots {
+    fn count(&self) -> MutexGuard<'_, SlotCount> {
+        self.count.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn slots(concurrency: usize) -> Result<Arc<Slots>> {
     if concurrency == 0 || concurrency > Semaphore::MAX_PERMITS {
         let message = "the number of requests at once must be at least 1 and not absurdly large";
         return Err(Error::new(ErrorKind::Config, Phase::NotSent, message)
             .with_context("concurrency", concurrency.to_string()));
     }
-    Ok(Arc::new(Semaphore::new(concurrency)))
+    Ok(Arc::new(Slots {
+        free: Arc::new(Semaphore::new(concurrency)),
+        most: concurrency,
+        count: StdMutex::new(SlotCount {
+            now: concurrency,
+            leaving: 0,
+        }),
+    }))
 }
 
 impl Rate {
@@ -213,6 +296,31 @@ mod tests {
 
     fn limiter(options: LimitOptions, clock: &ManualClock) -> Limiter {
         Limiter::new(options, Timing::from(clock.clone())).unwrap()
+    }
+
+    #[tokio::test]
+    async fn bears_fewer_at_once_after_it_was_too_many_and_more_again() {
+        let limiter = limiter(
+            LimitOptions::default().with_concurrency(3),
+            &ManualClock::default(),
+        );
+        let is_free = || limiter.acquire().now_or_never().is_some();
+        assert!(limiter.narrow());
+        let first = limiter.acquire().await.unwrap();
+        let second = limiter.acquire().await.unwrap();
+        assert!(!is_free(), "a free slot is gone at once");
+        assert!(limiter.narrow());
+        assert!(!limiter.narrow(), "one is always left");
+        assert_eq!(limiter.at_once(), Some(1));
+        drop(first);
+        assert!(!is_free(), "a slot in use is gone with its request");
+        drop(second);
+        assert!(is_free());
+        assert!(limiter.widen() && limiter.widen() && !limiter.widen());
+        let held = [limiter.acquire().await, limiter.acquire().await];
+        assert!(held.iter().all(Result::is_ok) && is_free());
+        let _third = limiter.acquire().await;
+        assert!(!is_free());
     }
 
     #[tokio::test]
