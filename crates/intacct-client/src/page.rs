@@ -73,7 +73,12 @@ impl Drop for Reader {
 
 impl<P: Send + 'static> Pages<P> {
     pub(crate) fn new(pager: impl Pager<Page = P>) -> Self {
-        let (sender, receiver) = mpsc::channel(1);
+        Self::ahead(pager, 1)
+    }
+
+    /// A stream that reads so many pages ahead.
+    pub(crate) fn ahead(pager: impl Pager<Page = P>, pages: usize) -> Self {
+        let (sender, receiver) = mpsc::channel(pages.max(1));
         Self {
             state: State::Idle(Box::pin(read_ahead(pager, sender)), receiver),
         }

@@ -1,7 +1,6 @@
 //! The walk itself: which query comes next, and which records of its answer are new. Sends nothing.
 
 use intacct_xml::request::{Filter, Order, Query, Value};
-use intacct_xml::values::parse_timestamp;
 use time::{Duration, OffsetDateTime};
 
 use super::cursor::Cursor;
@@ -48,7 +47,20 @@ pub struct Walk {
     order: KeyOrder,
     /// How many records the last page said come behind it, where the next query asks for just those.
     expected: Option<u64>,
+    /// How many records of the window the last page said come behind it.
+    left: Option<u64>,
     check: Check,
+}
+
+/// What a walk through a window has before it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ahead {
+    /// From here on.
+    pub(super) from: OffsetDateTime,
+    /// The end of the window.
+    pub(super) high: OffsetDateTime,
+    /// So many records, as the last page said.
+    pub(super) records: u64,
 }
 
 /// Whether the gateway compares keys in the order that it puts them in. If it did not, asking for what lies behind a
@@ -139,6 +151,7 @@ impl Walk {
             width: None,
             order: KeyOrder::UNKNOWN,
             expected: None,
+            left: None,
             check: Check::NotNeeded,
         };
         walk.settle();
@@ -204,6 +217,29 @@ impl Walk {
         width.slow_down_to(half);
         self.part = Some(end);
         true
+    }
+
+    /// What is left of the window, where the last page told how much that is.
+    pub(super) fn ahead(&self) -> Option<Ahead> {
+        let (Stage::Window(From::At { time, .. }), Range::Window { window, .. }) =
+            (&self.stage, &self.spec.range)
+        else {
+            return None;
+        };
+        // What a page of a part says is of the part.
+        let records = self.left.filter(|_| self.part.is_none())?;
+        Some(Ahead {
+            from: *time,
+            high: window.high,
+            records,
+        })
+    }
+
+    /// Leaves what lies from there on to another walk. It must be behind [what was read](Self::ahead).
+    pub(super) fn end_at(&mut self, end: OffsetDateTime) {
+        if let Range::Window { window, .. } = &mut self.spec.range {
+            window.high = end.min(window.high);
+        }
     }
 
     /// The query to send now; none when the walk is done. The same until an answer is accepted.
@@ -287,6 +323,7 @@ impl Walk {
                 key: (*key).to_owned(),
             });
         }
+        self.left = remaining.filter(|_| matches!(self.stage, Stage::Window(_)));
         let goes_on = match (&self.stage, &next) {
             (Stage::Keys { .. }, Stage::Keys { .. }) => true,
             (Stage::Tie { at, .. }, Stage::Tie { at: same, .. }) => at == same,
@@ -412,11 +449,9 @@ impl Walk {
         let text = row
             .modified
             .ok_or_else(|| broken("a record without a modified time in a window"))?;
-        let local = parse_timestamp(text)
-            .map_err(|source| broken("a modified time that is no timestamp").because(source))?;
-        let at = local
-            .assume_offset(self.spec.source_offset)
-            .to_offset(time::UtcOffset::UTC);
+        let at = self.spec.instant_of(text);
+        let at =
+            at.map_err(|source| broken("a modified time that is no timestamp").because(source))?;
         let in_part = !matches!(self.stage, Stage::Window(_)) || at < self.end(window);
         if within(at, window) && in_part {
             Ok(Some(at))

@@ -104,6 +104,14 @@ impl<C: Course, B: Batching> WalkPager<C, B> {
         }
     }
 
+    pub(super) fn course(&mut self) -> &mut C {
+        &mut self.course
+    }
+
+    pub(super) fn keys(&self) -> &Keys {
+        &self.keys
+    }
+
     /// Prepares a lighter query after one that was too much, or gives its error back.
     fn lighten(&mut self, error: Error) -> Result<()> {
         let is_for_its_size =

@@ -1,6 +1,7 @@
 //! What a walk reads.
 
 use intacct_xml::request::{Filter, Query, QueryOptions};
+use intacct_xml::values::parse_timestamp;
 use intacct_xml::{FieldName, ObjectName};
 use time::{OffsetDateTime, UtcOffset};
 
@@ -214,6 +215,24 @@ impl WalkSpec {
         }
         self.page_size = page_size;
         Ok(self)
+    }
+
+    /// The same walk through another window.
+    pub(super) fn within(&self, other: WalkWindow) -> Self {
+        let mut spec = self.clone();
+        if let Range::Window { window, .. } = &mut spec.range {
+            *window = other;
+        }
+        spec
+    }
+
+    /// The moment that the text of a modified field stands for.
+    pub(super) fn instant_of(
+        &self,
+        text: &str,
+    ) -> std::result::Result<OffsetDateTime, intacct_xml::Error> {
+        let at = parse_timestamp(text)?.assume_offset(self.source_offset);
+        Ok(at.to_offset(UtcOffset::UTC))
     }
 
     /// The object that is read.

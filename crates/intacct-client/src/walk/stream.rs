@@ -1,7 +1,5 @@
 //! A walk against the gateway.
 
-use std::collections::VecDeque;
-
 use intacct_xml::response::Records;
 use serde::de::DeserializeOwned;
 
@@ -10,14 +8,14 @@ use super::keys::Keys;
 use super::machine::Walk;
 use super::offset::{OffsetSpec, OffsetWalk};
 use super::pager::WalkPager;
-use super::parallel::{Part, PartsPager, parts};
+use super::parallel::PartsPager;
 use super::spec::WalkSpec;
 use crate::batch::Batching;
 use crate::client::Client;
 #[cfg(feature = "arrow")]
 use crate::error::Error;
 use crate::error::Result;
-use crate::page::{Pager, Pages};
+use crate::page::Pages;
 
 /// A page of a walk: records that no earlier page had.
 #[derive(Clone, Debug)]
@@ -121,32 +119,15 @@ impl Client {
         });
         let at_once = self.limits().options().concurrency.unwrap_or(1);
         match spec {
-            Ok(spec) if at_once > 1 && spec.modified().is_some() => Pages::new(Planned {
-                client: self.clone(),
-                at_once,
-                plan: Some((spec, resume, Box::new(target))),
-                pager: None,
-            }),
-            Ok(spec) => self.open_walk((spec, resume), &mut { target }),
-            Err(error) => Pages::failed(error),
-        }
-    }
-
-    fn open_walk<B: Batching>(
-        &self,
-        (spec, resume): Part,
-        target: &mut (impl FnMut(&WalkSpec) -> Result<(Keys, B)> + ?Sized),
-    ) -> Pages<WalkPage<B::Records>> {
-        let made = target(&spec);
-        let walk = match resume {
-            Some(cursor) => Walk::resume(spec, cursor),
-            None => Ok(Walk::new(spec)),
-        };
-        match (walk, made) {
-            (Ok(walk), Ok((keys, batching))) => {
-                Pages::new(WalkPager::new(self, walk, keys, batching))
+            Ok(spec) if at_once > 1 && spec.modified().is_some() => {
+                let target = Box::new(target);
+                Pages::new(PartsPager::new(self, at_once, (spec, resume), target))
             }
-            (Err(error), _) | (_, Err(error)) => Pages::failed(error),
+            Ok(spec) => match walk_pager(self, (spec, resume), &mut { target }) {
+                Ok(pager) => Pages::new(pager),
+                Err(error) => Pages::failed(error),
+            },
+            Err(error) => Pages::failed(error),
         }
     }
 
@@ -178,35 +159,19 @@ fn fields_of(schema: &arrow_schema::Schema) -> Result<Vec<intacct_xml::FieldName
         .map_err(Error::unwritable)
 }
 
-type MakeTarget<B> = Box<dyn FnMut(&WalkSpec) -> Result<(Keys, B)> + Send>;
+/// Makes what the pages of a walk are read into.
+pub(super) type MakeTarget<B> = Box<dyn FnMut(&WalkSpec) -> Result<(Keys, B)> + Send>;
 
-/// A walk that may be parted, before it is known into what.
-struct Planned<B: Batching> {
-    client: Client,
-    at_once: usize,
-    plan: Option<(WalkSpec, Option<Cursor>, MakeTarget<B>)>,
-    pager: Option<PartsPager<B::Records>>,
-}
-
-impl<B: Batching> Pager for Planned<B> {
-    type Page = WalkPage<B::Records>;
-
-    async fn next_page(&mut self) -> Result<Option<Self::Page>> {
-        if let Some((spec, resume, mut target)) = self.plan.take() {
-            let left = parts(&self.client, &spec, resume.as_ref()).await?;
-            let whole = || VecDeque::from([(spec, resume)]);
-            let client = self.client.clone();
-            self.pager = Some(PartsPager {
-                at_once: self.at_once,
-                left: left.unwrap_or_else(whole),
-                open: Box::new(move |part| client.open_walk(part, &mut *target)),
-                reading: VecDeque::new(),
-                number: 0,
-            });
-        }
-        match &mut self.pager {
-            Some(pager) => pager.next_page().await,
-            None => Ok(None),
-        }
-    }
+/// The pages of one walk, from a cursor on if there is one.
+pub(super) fn walk_pager<B: Batching>(
+    client: &Client,
+    (spec, resume): (WalkSpec, Option<Cursor>),
+    target: &mut dyn FnMut(&WalkSpec) -> Result<(Keys, B)>,
+) -> Result<WalkPager<Walk, B>> {
+    let (keys, batching) = target(&spec)?;
+    let walk = match resume {
+        Some(cursor) => Walk::resume(spec, cursor)?,
+        None => Walk::new(spec),
+    };
+    Ok(WalkPager::new(client, walk, keys, batching))
 }

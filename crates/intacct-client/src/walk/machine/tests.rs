@@ -11,6 +11,7 @@ use time::macros::datetime;
 use time::{OffsetDateTime, PrimitiveDateTime, UtcOffset};
 
 use super::super::{Cursor, NullPass, Released, RowKey, Walk, WalkSpec, WalkWindow};
+use super::Ahead;
 use crate::error::Reason;
 
 const EPOCH: OffsetDateTime = datetime!(2026-01-31 18:00 UTC);
@@ -383,29 +384,15 @@ proptest! {
         table in tables(),
         changes in changes(),
         page_size in 1_u32..7,
-        parts in 1_u64..8,
-        oldest in 5_i64..25,
+        cuts in proptest::collection::btree_set(LOW..HIGH, 0..6),
     ) {
         let whole = by_modified(UtcOffset::UTC, page_size);
-        let window = WalkWindow::new(Some(at(LOW)), at(HIGH));
         let mut specs = vec![super::super::parallel::of_nulls(&whole, &field("WHENMODIFIED"), &NullPass::All)];
-        // Nothing in the table is older than it was found to be.
-        let mut table = table;
-        table.retain(|_, modified| modified.is_none_or(|at| at >= oldest.min(HIGH) || at < LOW));
-        for (part, is_first) in super::super::parallel::split(&window, at(oldest), parts) {
-            let low = if is_first { window.low() } else { part.low() };
-            specs.push(
-                WalkSpec::by_modified(
-                    whole.object().clone(),
-                    whole.key().clone(),
-                    field("WHENMODIFIED"),
-                    WalkWindow::new(low, part.high()),
-                )
-                .unwrap()
-                .with_null_pass(NullPass::Skip)
-                .with_page_size(page_size)
-                .unwrap(),
-            );
+        let mut low = LOW;
+        for high in cuts.into_iter().chain([HIGH]) {
+            let part = WalkWindow::new(Some(at(low)), at(high));
+            specs.push(whole.clone().with_null_pass(NullPass::Skip).within(part));
+            low = high;
         }
         let gateway = Gateway { offset: UtcOffset::UTC, tells: true, most: usize::MAX, taken: NUMBERS };
         assert_exact(&run(specs, table, changes, gateway).unwrap())?;
@@ -567,6 +554,24 @@ fn a_window_is_split_down_to_seconds_and_grows_again() {
     accept(&mut walk, &[row(15, 1)], Some(0)).unwrap();
     assert_eq!(bounds(&walk), ["16", "20"]);
     accept(&mut walk, &[], Some(0)).unwrap();
+    assert!(walk.next_query().unwrap().is_none());
+}
+
+#[test]
+fn the_rest_of_a_window_can_be_left_to_another_walk() {
+    let mut walk = Walk::new(by_modified(UtcOffset::UTC, 2).with_null_pass(NullPass::Skip));
+    assert_eq!(walk.ahead(), None, "before the first page told");
+    accept(&mut walk, &[row(11, 1), row(12, 2)], Some(5)).unwrap();
+    let (from, high, records) = (at(12), at(HIGH), 5);
+    let expected = Ahead {
+        from,
+        high,
+        records,
+    };
+    assert_eq!(walk.ahead(), Some(expected));
+    walk.end_at(at(14));
+    let page = accept(&mut walk, &[row(12, 2), row(13, 3)], Some(0)).unwrap();
+    assert_eq!(page.from, 1);
     assert!(walk.next_query().unwrap().is_none());
 }
 
