@@ -7,7 +7,7 @@ use std::time::Duration;
 use intacct_xml::Error as XmlError;
 use intacct_xml::metadata::ReportDefinition;
 use intacct_xml::request::{Function, ReadMore, ReadReport};
-use intacct_xml::response::{DataStart, RecordEnd, RecordTarget, Records};
+use intacct_xml::response::{Block, DataStart, RecordEnd, RecordTarget, Records};
 use serde::de::DeserializeOwned;
 use sync_http::Moment;
 
@@ -392,6 +392,13 @@ impl RecordTarget for StatusOrRecords<'_> {
             return Ok(RecordEnd::Done);
         }
         self.records.end_record()
+    }
+
+    fn records(&mut self, block: &Block<'_>) -> std::result::Result<(), XmlError> {
+        if block.record_name() == STATUS {
+            return block.replay(self);
+        }
+        self.records.records(block)
     }
 
     fn end_data(&mut self) -> std::result::Result<(), XmlError> {

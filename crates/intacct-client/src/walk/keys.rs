@@ -1,6 +1,6 @@
 //! Noting where the records of a page stand while they are read into something else.
 
-use intacct_xml::response::{DataStart, RecordEnd, RecordTarget};
+use intacct_xml::response::{Block, DataStart, RecordEnd, RecordTarget, Value};
 use intacct_xml::{Error, FieldName};
 
 use super::machine::RowKey;
@@ -20,6 +20,17 @@ pub(super) struct Keys {
     depth: usize,
     /// Whether the record is read a second time, at the other target's wish.
     again: bool,
+    places: Places,
+}
+
+/// Where the records of a layout have the fields that are noted.
+#[derive(Default)]
+struct Places {
+    /// The layout that they were looked up for.
+    layout: Option<u64>,
+    keys: Vec<Option<usize>>,
+    modified: Option<usize>,
+    hidden: Vec<usize>,
 }
 
 #[derive(Clone, Copy, Default)]
@@ -47,6 +58,7 @@ impl Keys {
             text: String::new(),
             depth: 0,
             again: false,
+            places: Places::default(),
         }
     }
 
@@ -98,6 +110,39 @@ impl Keys {
             let texts = self.key_texts.len() + self.keys.len();
             self.key_texts.resize(texts, None);
         }
+    }
+
+    /// Notes what stands in records that come together.
+    fn note_block(&mut self, block: &Block<'_>) {
+        self.look_up(block);
+        for record in 0..block.len() {
+            let text = &mut self.text;
+            let mut span = |place: &Option<usize>| match block.value(record, (*place)?) {
+                Value::Text(value) => {
+                    let start = text.len();
+                    text.push_str(value);
+                    let end = text.len();
+                    Some(Span { start, end })
+                }
+                _ => None,
+            };
+            self.key_texts.extend(self.places.keys.iter().map(&mut span));
+            let modified = span(&self.places.modified);
+            self.rows.push(Row { modified });
+        }
+    }
+
+    fn look_up(&mut self, block: &Block<'_>) {
+        if self.places.layout == Some(block.layout_id()) {
+            return;
+        }
+        let place = |name: &FieldName| block.place(name.as_str());
+        self.places = Places {
+            layout: Some(block.layout_id()),
+            keys: self.keys.iter().map(place).collect(),
+            modified: self.modified.as_ref().and_then(place),
+            hidden: self.hidden.iter().filter_map(place).collect(),
+        };
     }
 
     fn note(&mut self, name: &str, value: &str) {
@@ -192,6 +237,12 @@ impl RecordTarget for Noting<'_> {
         let end = self.target.end_record()?;
         self.keys.again = end == RecordEnd::Again;
         Ok(end)
+    }
+
+    fn records(&mut self, block: &Block<'_>) -> Result<(), Error> {
+        self.keys.note_block(block);
+        self.target
+            .records(&block.hiding(&self.keys.places.hidden))
     }
 
     fn end_data(&mut self) -> Result<(), Error> {

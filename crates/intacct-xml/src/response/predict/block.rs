@@ -128,7 +128,8 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// The same records without some of their fields, to be handed to another target.
+    /// The same records without some of their fields, to be handed to another target. A record that it wants
+    /// [again](RecordEnd::Again) it gets with all of them.
     #[must_use]
     pub fn hiding(self, fields: &'a [usize]) -> Self {
         Self {
@@ -223,8 +224,13 @@ impl<'a> Block<'a> {
     /// The first error of the target, with the record that it concerns.
     pub fn replay(&self, target: &mut (impl RecordTarget + ?Sized)) -> Result<(), Error> {
         (0..self.len()).try_for_each(|record| {
-            twice_at_most(target, |target| self.replay_one(record, target))
-                .map_err(|error| self.locate(record, error))
+            let mut block = *self;
+            let hand_over = |target: &mut _| {
+                let end = block.replay_one(record, target);
+                block.hidden = &[];
+                end
+            };
+            twice_at_most(target, hand_over).map_err(|error| self.locate(record, error))
         })
     }
 
