@@ -118,11 +118,18 @@ impl SqliteStore {
         })
     }
 
+    /// In one transaction, so that all is read of one state, and locks are not taken for each record.
     async fn read<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Connection) -> Work<T> + Send + 'static,
     ) -> Result<T> {
-        self.blocking(move |_, connection| work(connection)).await
+        self.blocking(move |_, connection| {
+            let snapshot = connection.transaction()?;
+            let value = work(&snapshot)?;
+            snapshot.commit()?;
+            Ok(value)
+        })
+        .await
     }
 
     /// One transaction that takes the write lock at its start, so that it never fails halfway for
