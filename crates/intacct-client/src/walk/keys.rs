@@ -126,7 +126,8 @@ impl Keys {
                 }
                 _ => None,
             };
-            self.key_texts.extend(self.places.keys.iter().map(&mut span));
+            self.key_texts
+                .extend(self.places.keys.iter().map(&mut span));
             let modified = span(&self.places.modified);
             self.rows.push(Row { modified });
         }
@@ -241,8 +242,7 @@ impl RecordTarget for Noting<'_> {
 
     fn records(&mut self, block: &Block<'_>) -> Result<(), Error> {
         self.keys.note_block(block);
-        self.target
-            .records(&block.hiding(&self.keys.places.hidden))
+        self.target.records(&block.hiding(&self.keys.places.hidden))
     }
 
     fn end_data(&mut self) -> Result<(), Error> {

@@ -147,7 +147,7 @@ impl<B: Batching> PartsPager<B> {
         {
             let wanted = i64::try_from(records_of_part(&rest.spec)).unwrap_or(i64::MAX);
             let end = rest.low.checked_add(seconds(rest.width));
-            let end = end.filter(|end| *end < rest.high && rest.records > wanted);
+            let end = end.filter(|end| *end < rest.high && rest.records > rest.fits_in_one());
             let window = WalkWindow::new(Some(rest.low), end.unwrap_or(rest.high));
             let spec = rest.spec.within(window);
             let width = (window.high - window.low.unwrap_or(window.high)).whole_seconds();
@@ -187,6 +187,12 @@ impl<B: Batching> PartsPager<B> {
 }
 
 impl Rest {
+    /// How many records may be left for the last part.
+    fn fits_in_one(&self) -> i64 {
+        let page = i64::from(self.spec.page_size);
+        page * PAGES_A_PART as i64 - page / 64
+    }
+
     /// Takes in how many records a part of that width had.
     fn learn(&mut self, width: u64, records: u64) {
         let wanted = records_of_part(&self.spec);
@@ -237,7 +243,7 @@ impl<B: Batching> Pager for PartsPager<B> {
 /// How many records a part should have: a few less than its pages hold, so that chance seldom makes it a page more.
 fn records_of_part(spec: &WalkSpec) -> u64 {
     let pages = u64::from(spec.page_size) * PAGES_A_PART as u64;
-    (pages - pages / 20).max(1)
+    (pages - pages / 32).max(1)
 }
 
 /// The seconds that hold so many records, where these seconds hold those.

@@ -95,6 +95,28 @@ async fn several_functions_in_a_request_are_several_calls() {
 }
 
 #[tokio::test]
+async fn a_request_that_was_one_too_many_makes_it_one_fewer_at_once() {
+    let script = Script::start(|asked: &Asked| match asked.number {
+        0 | 1 => Reply::Http(429, "", GW_0010.to_owned()),
+        _ => definition(asked),
+    })
+    .await;
+    let limits = LimitOptions::default().with_concurrency(3);
+    let config = config(&script.url, &clock()).with_limits(limits);
+    let client = Client::new(config).unwrap();
+    call(&client).await.unwrap();
+    assert_eq!(client.limits().at_once(), Some(1));
+    // What goes well for long is tried with more again.
+    for _ in 0..130 {
+        call(&client).await.unwrap();
+    }
+    assert_eq!(client.limits().at_once(), Some(2));
+}
+
+const GW_0010: &str = "<response><errormessage><error><errorno>GW-0010</errorno>\
+                       <description>Too many requests</description></error></errormessage></response>";
+
+#[tokio::test]
 async fn clients_of_one_company_share_its_limits() {
     let script = Script::start(definition).await;
     let clock = clock();
