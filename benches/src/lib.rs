@@ -4,13 +4,16 @@
 pub mod clock;
 pub mod comparison;
 pub mod encoding;
+pub mod end_to_end;
 pub mod escaping;
 pub mod goal;
 pub mod machine;
+pub mod paced;
 pub mod page;
 pub mod paging;
 pub mod parsing;
 pub mod peer;
+pub mod process;
 pub mod record;
 pub mod report;
 pub mod rounds;

@@ -4,8 +4,12 @@ use std::path::Path;
 use std::process::ExitCode;
 
 use intacct_sync_benches::comparison::Effort;
+use intacct_sync_benches::end_to_end::{MOVER, Moving};
 use intacct_sync_benches::machine::Machine;
+use intacct_sync_benches::paced::{self, Pace};
+use intacct_sync_benches::paging::paced_reading::{READER, Reading};
 use intacct_sync_benches::parsing::Result;
+use intacct_sync_benches::process::{GATEWAY, PART};
 use intacct_sync_benches::report;
 use intacct_sync_benches::rounds::{Group, Rounds};
 use intacct_sync_benches::suites::{SUITES, Suite};
@@ -22,7 +26,13 @@ Without names all suites are measured. Fails if a floor is missed.
 ";
 
 fn main() -> Result<ExitCode> {
-    let Some(asked) = Asked::from_arguments(std::env::args().skip(1)) else {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    if let [part, name, arguments @ ..] = arguments.as_slice()
+        && part == PART
+    {
+        return run_part(name, arguments);
+    }
+    let Some(asked) = Asked::from_arguments(arguments.into_iter()) else {
         let names: Vec<_> = SUITES.iter().map(|suite| suite.name).collect();
         print(&format!("{USAGE}Suites: {}.\n", names.join(", ")));
         return Ok(ExitCode::from(2));
@@ -41,6 +51,17 @@ fn main() -> Result<ExitCode> {
     }
     let fails = asked.effort == Effort::Full && rounds.has_missed();
     Ok(ExitCode::from(u8::from(fails)))
+}
+
+/// What a measurement runs in a process of its own.
+fn run_part(name: &str, arguments: &[String]) -> Result<ExitCode> {
+    match name {
+        GATEWAY => paced::serve(Pace::parse(arguments)?, |url| print(&format!("{url}\n")))?,
+        READER => print(&Reading::run_part(arguments)?.line()),
+        MOVER => print(&Moving::run_part(arguments)?.line()),
+        _ => return Err(format!("there is no part {name}").into()),
+    }
+    Ok(ExitCode::SUCCESS)
 }
 
 struct Asked {

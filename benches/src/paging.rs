@@ -17,6 +17,7 @@ use crate::page::{GL_DETAIL_FORMS, Page};
 use crate::parsing::{self, Result};
 use crate::record::{GlDetail, Kind, Record};
 
+pub mod paced_reading;
 pub mod plain;
 
 /// How many records all ways ask for at once.

@@ -11,13 +11,22 @@ use crate::paging::plain::PlainClient;
 use crate::paging::{self, Sink};
 use crate::parsing::Result;
 
+mod waiting;
+
 const RECORDS: usize = 10_000;
 
-/// Our streams and the usual loops, with a sink that takes no time and one that does.
+/// What waiting costs beside what cannot be avoided, what reading costs, and both beside the usual
+/// loops.
 ///
 /// # Errors
-/// If the simulator cannot be started.
+/// If a simulator or another process cannot be started.
 pub fn run(meter: &mut dyn Meter) -> Result<()> {
+    waiting::run(meter)?;
+    beside_loops(meter)
+}
+
+/// Our streams and the usual loops, with a sink that takes no time and one that does.
+fn beside_loops(meter: &mut dyn Meter) -> Result<()> {
     let runtime = Runtime::new()?;
     let simulator = runtime.block_on(paging::simulator(RECORDS, SEED))?;
     let client = paging::client(&simulator)?;
