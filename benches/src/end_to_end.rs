@@ -12,11 +12,11 @@ use intacct_client::Client;
 use intacct_client::walk::{NullPass, WalkSpec};
 use intacct_xml::{FieldName, ObjectName};
 use sink_sql::{SqliteOptions, SqliteSink};
+use sync_core::Sink;
 use sync_core::encode::{JsonOptions, JsonRows, Layout};
 use sync_core::pipeline::{Parts, Pipeline, PipelineOptions};
 use sync_core::spool::FolderSpool;
 use sync_core::store::SqliteStore;
-use sync_core::Sink;
 
 use self::lines::LinesFile;
 use self::source::GatewaySource;

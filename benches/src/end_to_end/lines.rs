@@ -6,9 +6,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use sync_core::capabilities::Guarantee;
 use sync_core::{
-    Batch, BatchId, Capabilities, ControlTotals, Error, ErrorKind, Finding, FlushReceipt,
-    Guarantee, Landed, Receipt, Result, SchemaPlan, Sink, StreamDescriptor, StreamName, TotalsQuery,
+    Batch, BatchId, Capabilities, ControlTotals, Error, ErrorKind, Finding, FlushReceipt, Landed,
+    Receipt, Result, SchemaPlan, Sink, StreamDescriptor, StreamName, TotalsQuery,
 };
 use time::OffsetDateTime;
 
