@@ -157,26 +157,35 @@ impl Moving {
     }
 }
 
-/// As many as two pages have: what is in memory at once goes with it.
-const BATCH_ROWS: usize = 4_000;
+/// As many as two pages of the taps' size have: what is in memory at once goes with it.
+const BATCH_ROWS: usize = 2_000;
 
 /// Writes pages as they come.
 async fn plainly(client: &Client, records: usize, mut file: File) -> Result<u64> {
     let mut pages = client.walk(spec(records)?, schema(), None);
     let (mut written, mut lines) = (0, Vec::new());
     while let Some(page) = pages.try_next().await? {
-        lines.clear();
-        push_lines(&page.records.batch, &mut lines)?;
-        file.write_all(&lines)?;
+        write_lines(&page.records.batch, &mut file, &mut lines)?;
         written += page.records.batch.num_rows() as u64;
     }
     file.sync_all()?;
     Ok(written)
 }
 
-fn push_lines(rows: &RecordBatch, out: &mut Vec<u8>) -> Result<()> {
+/// Writes rows a piece at a time, through a buffer to be used again.
+fn write_lines(rows: &RecordBatch, file: &mut File, buffer: &mut Vec<u8>) -> Result<()> {
+    const PIECE: usize = 256 << 10;
     let encoder = JsonRows::new(rows, &JsonOptions::new(Layout::Lines))?;
-    encoder.append(0..rows.num_rows(), usize::MAX, out)?;
+    let mut row = 0;
+    while row < rows.num_rows() {
+        buffer.clear();
+        let next = encoder.append(row..rows.num_rows(), PIECE, buffer)?;
+        if next == row {
+            return Err("a row is longer than any vendor's".into());
+        }
+        file.write_all(buffer)?;
+        row = next;
+    }
     Ok(())
 }
 

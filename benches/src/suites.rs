@@ -5,6 +5,7 @@ use crate::parsing::Result;
 
 pub mod build_request;
 pub mod encode;
+pub mod end_to_end;
 pub mod escape;
 pub mod pagination;
 pub mod parse;
@@ -49,5 +50,9 @@ pub const SUITES: &[Suite] = &[
     Suite {
         name: "pagination",
         run: pagination::run,
+    },
+    Suite {
+        name: "end_to_end",
+        run: end_to_end::run,
     },
 ];

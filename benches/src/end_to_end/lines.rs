@@ -1,7 +1,6 @@
 //! A file of NDJSON lines as a sink: what a loader of the Singer kind writes.
 
 use std::fs::File;
-use std::io::Write as _;
 use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -36,9 +35,7 @@ impl LinesFile {
     fn append(&self, batch: &Batch) -> crate::parsing::Result<()> {
         let mut open = self.open.lock().unwrap_or_else(PoisonError::into_inner);
         let Open { file, lines } = &mut *open;
-        lines.clear();
-        super::push_lines(batch.rows(), lines)?;
-        file.write_all(lines)?;
+        super::write_lines(batch.rows(), file, lines)?;
         Ok(file.sync_data()?)
     }
 }

@@ -1,6 +1,7 @@
 //! The paced gateway as a source of the pipeline: one stream, of vendors.
 
 use arrow_array::RecordBatch;
+use arrow_schema::SchemaRef;
 use async_trait::async_trait;
 use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _};
@@ -66,7 +67,9 @@ impl Source for GatewaySource {
                 return futures_util::stream::iter([Err(error)]).boxed();
             }
         };
-        let pages = self.client.walk(spec, self.stream.schema.clone(), None);
+        let pages = self
+            .client
+            .walk(spec, SchemaRef::clone(&self.stream.schema), None);
         let batch = |rows: RecordBatch| SourceBatch::new(rows);
         pages
             .map_ok(move |page| {
