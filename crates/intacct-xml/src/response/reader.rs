@@ -62,7 +62,7 @@ pub(super) fn read_document(
 /// Reads an `errormessage` element that stands by itself.
 ///
 /// # Errors
-/// As [`read_response`].
+/// As [`read_response`](super::read_response).
 pub fn read_error_message(body: &[u8], options: &ReadOptions) -> Result<Vec<GatewayError>, Error> {
     let body = Body::new(body, options)?;
     let mut cursor = Cursor::new(&body.text, body.skipped, options);
