@@ -77,6 +77,14 @@ impl Decimal {
             mut unscaled,
             mut scale,
         } = self;
+        // Most amounts fit 64 bits, where division is an order of magnitude cheaper.
+        if let Ok(mut small) = i64::try_from(unscaled) {
+            while scale > 0 && small % 10 == 0 {
+                small /= 10;
+                scale -= 1;
+            }
+            unscaled = small.into();
+        }
         while scale > 0 && unscaled % 10 == 0 {
             unscaled /= 10;
             scale -= 1;

@@ -19,6 +19,7 @@ use sync_core::{Source as _, StreamDescriptor};
 
 use crate::Books;
 use crate::company::Company;
+use crate::options::Options;
 use crate::progress::Progress;
 
 /// Differences that are named; more are only counted.
@@ -45,12 +46,15 @@ impl Comparison {
 
 pub(crate) async fn record_for_record(
     books: &Books,
+    options: &Options,
     company: &Company,
     progress: &Progress,
 ) -> Result<Comparison> {
-    let file = Connection::open_with_flags(books.sink.path(), OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let streams = books.source.discover().await?;
+    let file = books.destination.as_file(&options.dir, &streams).await?;
+    let file = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
     let mut comparison = Comparison::default();
-    for stream in books.source.discover().await? {
+    for stream in streams {
         let stream = Arc::new(stream);
         let name = stream.name.clone();
         compare(&file, company, &stream, progress, &mut comparison)

@@ -1,6 +1,8 @@
-//! The whole road in one command: a simulated company's books into a SQLite file, twice, exactly.
+//! The whole road in one command: a simulated company's books into a SQLite file or a Postgres
+//! database, twice, exactly.
 //!
-//! Starts the simulator, reads all default streams into `DIR/finance.db`, lets a day pass in the
+//! Starts the simulator, reads all default streams into `DIR/finance.db`, or into the database that
+//! `--postgres-url-file` leads to, lets a day pass in the
 //! company, reads what changed, and compares both sides record for record and by control totals.
 //! Stop it at any moment and start it again with the same folder: it goes on where it was.
 
@@ -15,13 +17,13 @@ use clap::Parser as _;
 use intacct_client::Client;
 use intacct_client::source::IntacctSource;
 use intacct_sync_examples::{failure::one_line, simulated};
-use sink_sql::{SqliteOptions, SqliteSink};
 use sync_core::pipeline::{Parts, Pipeline, PipelineOptions};
 use sync_core::spool::FolderSpool;
 use sync_core::store::{SqliteStore, Store as _};
 
 mod company;
 mod compare;
+mod destination;
 mod diary;
 mod options;
 mod progress;
@@ -29,6 +31,7 @@ mod queries;
 mod report;
 
 use company::Company;
+use destination::Destination;
 use diary::Diary;
 use options::Options;
 use progress::Progress;
@@ -52,7 +55,7 @@ fn main() -> ExitCode {
                 _ if outcome.ties_out() => ExitCode::SUCCESS,
                 _ => {
                     eprintln!(
-                        "error: the file does not equal the books; see the differences above"
+                        "error: the destination does not equal the books; see the differences above"
                     );
                     ExitCode::FAILURE
                 }
@@ -100,10 +103,10 @@ async fn run(options: &Options) -> Result<Outcome> {
     progress.finish();
 
     progress.heading("Comparing both sides record for record");
-    let comparison = compare::record_for_record(&books, &company, &progress).await?;
+    let comparison = compare::record_for_record(&books, options, &company, &progress).await?;
     progress.finish();
     let ledger = books.store.verify(&[]).await?;
-    let queries = queries::answers(&books.sink.reader()?)?;
+    let queries = queries::answers(&books.destination).await?;
     let memory = peak_memory();
     company.stop().await;
     Ok(Outcome {
@@ -119,10 +122,10 @@ async fn run(options: &Options) -> Result<Outcome> {
     })
 }
 
-/// Everything between the gateway and the file.
+/// Everything between the gateway and the destination.
 struct Books {
     source: Arc<IntacctSource>,
-    sink: Arc<SqliteSink>,
+    destination: Destination,
     store: Arc<SqliteStore>,
     pipeline: Pipeline,
 }
@@ -131,15 +134,12 @@ impl Books {
     fn open(options: &Options, company: &Company, progress: &Arc<Progress>) -> Result<Self> {
         let config = simulated::settings(company.gateway());
         let source = Arc::new(IntacctSource::new(Client::new(config)?));
-        let sink = Arc::new(SqliteSink::open(
-            options.database(),
-            SqliteOptions::default(),
-        )?);
+        let destination = Destination::open(options)?;
         let store = Arc::new(SqliteStore::open(options.dir.join("sync-state.db"))?);
         let spool = Arc::new(FolderSpool::open(options.dir.join("spool"))?);
         let parts = Parts {
             source: Arc::clone(&source) as _,
-            sink: Arc::clone(&sink) as _,
+            sink: destination.sink(),
             store: Arc::clone(&store) as _,
             spool,
         };
@@ -147,7 +147,7 @@ impl Books {
             .observed_by(Arc::clone(progress) as _);
         Ok(Self {
             source,
-            sink,
+            destination,
             store,
             pipeline,
         })

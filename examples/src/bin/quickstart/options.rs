@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use clap::Parser;
 use intacct_sync_examples::simulated::Scale;
 
-/// Moves a simulated company's books from Sage Intacct into a SQLite file, twice, and proves that
-/// they are the same.
+/// Moves a simulated company's books from Sage Intacct into a SQLite file or a Postgres database,
+/// twice, and proves that they are the same.
 ///
-/// Exits with 0 only if the file equals the books, record for record and to the cent.
+/// Exits with 0 only if the destination equals the books, record for record and to the cent.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "quickstart", version)]
 pub(crate) struct Options {
@@ -25,6 +25,11 @@ pub(crate) struct Options {
     #[arg(long, default_value = "small", value_enum)]
     pub(crate) scale: Scale,
 
+    /// Writes to the schema `sage_intacct` of a Postgres database instead of finance.db. The file holds
+    /// the connection string, such as `postgres://user:password@host/database`.
+    #[arg(long, value_name = "FILE", env = "QUICKSTART_POSTGRES_URL_FILE")]
+    pub(crate) postgres_url_file: Option<PathBuf>,
+
     /// Prints one JSON document instead of tables, and no progress.
     #[arg(long)]
     pub(crate) json: bool,
@@ -36,6 +41,14 @@ pub(crate) struct Options {
 }
 
 impl Options {
+    /// Where the books go, for people.
+    pub(crate) fn destination(&self) -> String {
+        match self.postgres_url_file {
+            Some(_) => "schema sage_intacct of the Postgres database".to_owned(),
+            None => self.database().display().to_string(),
+        }
+    }
+
     /// The SQLite file.
     pub(crate) fn database(&self) -> PathBuf {
         self.dir.join("finance.db")

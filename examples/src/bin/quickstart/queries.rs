@@ -1,14 +1,15 @@
-//! Three questions that finance asks, and their answers from the file.
+//! Three questions that finance asks, and their answers from the destination.
 
 use anyhow::Result;
 use serde::Serialize;
-use sink_sql::Reader;
+
+use crate::destination::Destination;
 
 /// A query worth trying, with its answer.
 #[derive(Debug, Serialize)]
 pub(crate) struct Answer {
     pub(crate) question: &'static str,
-    pub(crate) sql: &'static str,
+    pub(crate) sql: String,
     pub(crate) columns: Vec<String>,
     pub(crate) rows: Vec<Vec<Option<String>>>,
 }
@@ -46,7 +47,7 @@ GROUP BY v.vendorid, v.name
 ORDER BY CAST(decimal_sum(b.totalentered) AS REAL) DESC
 LIMIT 5";
 
-pub(crate) fn answers(file: &Reader) -> Result<Vec<Answer>> {
+pub(crate) async fn answers(destination: &Destination) -> Result<Vec<Answer>> {
     let asked = [
         ("What do we owe, and how late are we?", AGING),
         ("The trial balance of the last month", TRIAL_BALANCE),
@@ -54,7 +55,8 @@ pub(crate) fn answers(file: &Reader) -> Result<Vec<Answer>> {
     ];
     let mut answers = Vec::with_capacity(asked.len());
     for (question, sql) in asked {
-        let rows = file.query(sql)?;
+        let sql = destination.words(sql);
+        let rows = destination.query(&sql).await?;
         answers.push(Answer {
             question,
             sql,

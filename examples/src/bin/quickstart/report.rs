@@ -30,7 +30,7 @@ pub(crate) struct Outcome {
 }
 
 impl Outcome {
-    /// Whether the file equals the books in every way that was looked at.
+    /// Whether what has arrived equals the books in every way that was looked at.
     pub(crate) fn ties_out(&self) -> bool {
         self.first.is_complete()
             && self.second.ties_out()
@@ -41,7 +41,7 @@ impl Outcome {
     pub(crate) fn print_json(&self) -> io::Result<()> {
         let told = json!({
             "ties_out": self.ties_out(),
-            "database": self.options.database(),
+            "database": self.options.destination(),
             "seed": self.options.seed,
             "scale": self.options.scale,
             "first_run": self.first,
@@ -74,12 +74,17 @@ impl Outcome {
         }
         self.print_comparison(out)?;
         for answer in &self.queries {
-            writeln!(out, "\n{}\n\n{}\n", answer.question, indented(answer.sql))?;
+            writeln!(out, "\n{}\n\n{}\n", answer.question, indented(&answer.sql))?;
             writeln!(out, "{}", answered(answer))?;
         }
-        let file = self.options.database();
-        writeln!(out, "\nThe file: {}", file.display())?;
-        writeln!(out, "Look into it:  sqlite3 {} .tables", file.display())?;
+        let shown = self.options.destination();
+        match self.options.postgres_url_file {
+            Some(_) => writeln!(out, "\nThe tables: {shown}")?,
+            None => {
+                writeln!(out, "\nThe file: {shown}")?;
+                writeln!(out, "Look into it:  sqlite3 {shown} .tables")?;
+            }
+        }
         let seconds = self.begun.elapsed().as_secs_f64();
         write!(out, "\n{} ", verdict(self.ties_out()))?;
         write!(
@@ -116,7 +121,7 @@ impl Outcome {
 
 fn verdict(ties_out: bool) -> &'static str {
     if ties_out {
-        "The file equals the books."
+        "What has arrived equals the books."
     } else {
         "THE FILE DOES NOT EQUAL THE BOOKS."
     }
