@@ -123,7 +123,7 @@ fn verdict(ties_out: bool) -> &'static str {
     if ties_out {
         "What has arrived equals the books."
     } else {
-        "THE FILE DOES NOT EQUAL THE BOOKS."
+        "WHAT HAS ARRIVED DOES NOT EQUAL THE BOOKS."
     }
 }
 
