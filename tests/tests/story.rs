@@ -213,6 +213,10 @@ async fn one_record_can_be_traced() {
         (record.into(), batch.into())
     );
     assert_eq!(trace.run, report.run);
+    // The page, and the control id that the gateway was asked with.
+    let origin = trace.origin.unwrap();
+    assert_eq!(origin.page, 0);
+    assert!(trace.row.is_some());
     let marker = format!("SELECT ledger_entry FROM sync_batch WHERE batch_id = '{batch}'");
     let [entry] = &lines(&road, &marker).await[..] else {
         panic!("one marker")
@@ -223,7 +227,9 @@ async fn one_record_can_be_traced() {
         .find(|it| it.hash.to_string() == *entry)
         .unwrap();
     assert_eq!(named.kind, "batch_prepared");
-    assert!(named.body.contains(batch));
+    assert!(named.body.contains(batch) && named.body.contains(&origin.request));
+    let known = [named.hash];
+    assert!(road.store.verify(&known).await.unwrap().is_intact());
 }
 
 /// A vendor that is edited while it is read is not lost: it is in the next run.

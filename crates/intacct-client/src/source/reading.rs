@@ -9,7 +9,9 @@ use intacct_xml::FieldName;
 use intacct_xml::request::{Aggregate, Filter, Order, Query, QueryOptions, Selection, Value};
 use intacct_xml::response::Page;
 use intacct_xml::values::parse_date;
-use sync_core::{Cursor, Error, ErrorKind, PeriodDay, RecordKey, Result, SourceBatch, Window};
+use sync_core::{
+    Cursor, Error, ErrorKind, Origin, PeriodDay, RecordKey, Result, SourceBatch, Window,
+};
 use time::Date;
 
 use super::blueprint::HierarchyFields;
@@ -426,6 +428,7 @@ fn batch(contract: &Contract, rows: arrow_array::RecordBatch, page: WalkPage<Pag
     batch.rejected = rejected.map(|record| contract.unreadable(record)).collect();
     batch.cursor = page.cursor.map(|cursor| Cursor(cursor.to_string()));
     batch.remaining = page.remaining;
+    batch.origin = Some(Origin::new(page.number, page.control_id));
     batch
 }
 

@@ -180,6 +180,7 @@ impl<C: Course, B: Batching> Pager for WalkPager<C, B> {
                 released: count,
                 remaining: data.remaining,
                 dropped_characters: sent.response().dropped_characters,
+                control_id: function.control_id().as_str().to_owned(),
             };
             self.number += 1;
             return Ok(Some(page));

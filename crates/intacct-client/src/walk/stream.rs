@@ -34,6 +34,8 @@ pub struct WalkPage<R> {
     pub remaining: Option<u64>,
     /// How many characters that XML forbids were dropped from the answer.
     pub dropped_characters: u64,
+    /// The control id of the function that this page answers.
+    pub control_id: String,
 }
 
 impl Client {

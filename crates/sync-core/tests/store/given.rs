@@ -11,7 +11,7 @@ use sync_core::store::{
     Claim, Holder, LeaseRequest, PreparedBatch, RunStart, Scope, SettledRecord, Settlement, Store,
 };
 use sync_core::{
-    BatchId, BatchPlace, Cursor, Operation, OriginSpan, Receipt, RecordId, RecordKey, RunId, Window,
+    BatchId, BatchPlace, Cursor, Operation, Receipt, RecordId, RecordKey, RunId, Window,
 };
 use time::OffsetDateTime;
 
@@ -161,17 +161,6 @@ pub(crate) async fn deliver(
 ) -> PreparedBatch {
     let mut batch = prepared(claim, name, records.len(), 0);
     batch.place.operation = operation;
-    deliver_as(store, claim, batch, records, Vec::new()).await
-}
-
-pub(crate) async fn deliver_as(
-    store: &Arc<dyn Store>,
-    claim: &Claim,
-    mut batch: PreparedBatch,
-    records: &[(&str, &str)],
-    origins: Vec<OriginSpan>,
-) -> PreparedBatch {
-    batch.origins = origins;
     store.prepare(claim, &batch, &[]).await.unwrap();
     let settlement = settlement(&batch, records);
     store.settle(claim, settlement).await.unwrap();

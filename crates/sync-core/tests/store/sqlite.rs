@@ -9,7 +9,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use sync_core::clock::ManualClock;
 use sync_core::ledger::EntryKind;
 use sync_core::store::{SqliteStore, SqliteStoreOptions, Store};
-use sync_core::{ErrorKind, Retry, RunId};
+use sync_core::{ErrorKind, Operation, Retry, RunId};
 
 use crate::given::{self, *};
 
@@ -154,4 +154,53 @@ async fn a_file_that_is_no_store_is_left_alone() {
         .unwrap();
     let error = SqliteStore::open(home.path()).unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
+}
+
+/// Not a goal but a figure: `cargo test --release -p sync-core --test store -- --ignored --nocapture ten_million`.
+#[tokio::test]
+#[ignore = "writes ten million records: some minutes and two gigabytes"]
+#[allow(clippy::print_stdout)]
+async fn an_audit_among_ten_million_records_is_one_look_up() {
+    let home = Home::new();
+    let store = given::Home::open(&home).await;
+    let claim = running(&store).await;
+    deliver(&store, &claim, "first", Operation::Upsert, &[("0", "a")]).await;
+    home.tamper(
+        "PRAGMA synchronous = OFF;
+         BEGIN;
+         WITH RECURSIVE n (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM n WHERE n <= 10000)
+         INSERT INTO batches (number, scope, batch, run, place, rows, entry, prepared_at,
+                              settled_at, job, origins)
+         SELECT n, 1, printf('%032x', n), run, place, 1000, entry, prepared_at, settled_at,
+                'job-' || n, '[{\"rows\":1000,\"origin\":{\"page\":7,\"request\":\"c7\"}}]'
+         FROM n, batches WHERE number = 1;
+         WITH RECURSIVE n (n) AS (SELECT 1 UNION ALL SELECT n + 1 FROM n WHERE n < 10000000)
+         INSERT INTO records (scope, key, record, batch, period, row)
+         SELECT 1, printf('%08d', n), randomblob(16), n / 1000 + 1, '2026-01-31', n % 1000 FROM n;
+         COMMIT",
+    );
+    assert_eq!(store.live_records(&claim.scope).await.unwrap(), 10_000_001);
+    let mut random = 88_172_645_463_325_252_u64;
+    let mut times: Vec<Duration> = Vec::new();
+    for _ in 0..2_000 {
+        random ^= random << 13;
+        random ^= random >> 7;
+        random ^= random << 17;
+        let number = random % 9_999_000 + 1;
+        let begun = std::time::Instant::now();
+        let audit = store
+            .audit(&claim.scope, &key(&format!("{number:08}")))
+            .await
+            .unwrap();
+        times.push(begun.elapsed());
+        let last = audit.last.unwrap();
+        assert_eq!(last.origin.unwrap().request, "c7");
+        assert_eq!(last.row, Some(number % 1000));
+    }
+    times.sort();
+    let size = std::fs::metadata(home.path()).unwrap().len() >> 20;
+    println!(
+        "2,000 audits among 10,000,001 records ({size} MiB): median {:?}, 99th percentile {:?}",
+        times[1_000], times[1_980]
+    );
 }

@@ -133,3 +133,48 @@ pub(super) async fn verify(session: &Session, known: &[Digest]) -> Result<Verifi
     }
     Ok(verifier.finish())
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use intacct_sync_postgres_fixture::Server;
+
+    use super::*;
+    use crate::store::{PostgresStore, PostgresStoreOptions};
+
+    #[tokio::test]
+    async fn an_audit_reads_by_indices_alone() {
+        let Some(server) = Server::shared() else {
+            return;
+        };
+        let database = server.database();
+        let settings = database.settings().into();
+        PostgresStore::open(&settings, PostgresStoreOptions::default())
+            .await
+            .unwrap();
+        database.ask(
+            "SET search_path = intacct_sync;
+             INSERT INTO runs (run, pipeline, sink, company, begun_at) VALUES ('r', '', '', '', '');
+             INSERT INTO scopes (pipeline, sink, stream) VALUES ('', '', '');
+             INSERT INTO batches (scope, batch, run, place, rows, entry, prepared_at)
+                 SELECT 1, n, 'r', '', 0, '', '' FROM generate_series(1, 2000) AS n;
+             INSERT INTO records (scope, key, record, batch)
+                 SELECT 1, n, '', n % 2000 + 1 FROM generate_series(1, 50000) AS n;
+             INSERT INTO deleted_records (scope, key, record, batch)
+                 SELECT 1, n, '', n % 2000 + 1 FROM generate_series(1, 50000) AS n;
+             INSERT INTO dead_letters (scope, fingerprint, run, at, letter, key)
+                 SELECT 1, int4send(n), 'r', '', '', n FROM generate_series(1, 50000) AS n;
+             ANALYZE",
+        );
+        for statement in [DELIVERED, DELETED, REJECTED] {
+            let statement = statement
+                .replace("$1", "1")
+                .replace("$2", "'4711'")
+                .replace("$3", "100");
+            let plan = database.ask(&format!(
+                "SET search_path = intacct_sync; EXPLAIN (COSTS off) {statement}"
+            ));
+            assert!(plan.contains("Index"), "{plan}");
+            assert!(!plan.contains("Seq Scan"), "{plan}");
+        }
+    }
+}

@@ -187,3 +187,38 @@ pub(super) async fn rows(
 pub(super) fn refused(error: tokio_postgres::Error) -> crate::Error {
     failed("the store cannot be read or changed", error)
 }
+
+#[cfg(all(test, unix))]
+mod tests {
+    use intacct_sync_postgres_fixture::Server;
+
+    use super::*;
+    use crate::store::{PostgresStore, PostgresStoreOptions};
+
+    #[tokio::test]
+    async fn a_change_of_which_the_answer_was_lost_is_found_by_its_entry() {
+        let Some(server) = Server::shared() else {
+            return;
+        };
+        let settings = server.database().settings().into();
+        let store = PostgresStore::open(&settings, PostgresStoreOptions::default());
+        let store = store.await.unwrap();
+        let mut session = store.session().await.unwrap();
+        let mut append = async |commit: bool| {
+            let change = Change::begin(&mut session, &store.shared).await.unwrap();
+            let head = change.append(None, EntryKind::TiedOut, "{}").await.unwrap();
+            if commit {
+                change.commit((), &mut None).await.unwrap();
+            }
+            head
+        };
+        let (kept, lost) = (append(true).await, append(false).await);
+        let mut unsure = Some((kept, "kept"));
+        let found = landed(&mut session, &mut unsure).await.unwrap();
+        assert_eq!((found, unsure), (Some("kept"), None));
+        // What was rolled back is to be done again.
+        let mut unsure = Some((lost, "lost"));
+        let found = landed(&mut session, &mut unsure).await.unwrap();
+        assert_eq!((found, unsure), (None, None));
+    }
+}

@@ -137,3 +137,32 @@ fn link(row: &Row<'_>) -> Work<Link> {
         hash: bytes(5)?.unwrap_or_default(),
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::store::sqlite::schema;
+
+    #[test]
+    fn an_audit_reads_by_indices_alone() {
+        let folder = tempfile::tempdir().unwrap();
+        let connection = schema::connect(&folder.path().join("state.db"), Duration::ZERO);
+        let Ok(connection) = connection else {
+            panic!("no store can be made here")
+        };
+        for statement in [DELIVERED, DELETED, REJECTED] {
+            let statement = statement.replace('?', "1");
+            let explain = format!("EXPLAIN QUERY PLAN {statement}");
+            let mut explain = connection.prepare(&explain).unwrap();
+            let plan: Vec<String> = explain
+                .query_map([], |row| row.get("detail"))
+                .unwrap()
+                .collect::<rusqlite::Result<_>>()
+                .unwrap();
+            let by_index = |step: &String| step.starts_with("SEARCH ") && step.contains("USING");
+            assert!(!plan.is_empty() && plan.iter().all(by_index), "{plan:?}");
+        }
+    }
+}
