@@ -46,15 +46,7 @@ pub(super) fn decide(
     gone: impl FnOnce(&StoredLease) -> bool,
 ) -> Decision {
     let grant = |token| StoredLease {
-        lease: Lease {
-            pipeline: request.pipeline.clone(),
-            stream: request.stream.clone(),
-            token,
-            run: request.run,
-            holder: request.holder.clone(),
-            since: now,
-            until: now + request.duration,
-        },
+        lease: Lease::granted(request, token, now),
         handle,
         renewed_at: now,
         held: true,

@@ -116,6 +116,19 @@ pub struct Lease {
 }
 
 impl Lease {
+    /// What a store gives at this time.
+    pub fn granted(request: &LeaseRequest, token: FencingToken, now: OffsetDateTime) -> Self {
+        Self {
+            pipeline: request.pipeline.clone(),
+            stream: request.stream.clone(),
+            token,
+            run: request.run,
+            holder: request.holder.clone(),
+            since: now,
+            until: now + request.duration,
+        }
+    }
+
     /// Whether it is the same grant, renewed or not.
     #[cfg(any(feature = "sqlite", feature = "postgres"))]
     pub(super) fn is_same(&self, other: &Self) -> bool {

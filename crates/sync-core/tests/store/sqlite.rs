@@ -165,7 +165,8 @@ async fn an_audit_among_ten_million_records_is_one_look_up() {
     let store = given::Home::open(&home).await;
     let claim = running(&store).await;
     deliver(&store, &claim, "first", Operation::Upsert, &[("0", "a")]).await;
-    home.tamper(
+    given::Home::tamper(
+        &home,
         "PRAGMA synchronous = OFF;
          BEGIN;
          WITH RECURSIVE n (n) AS (SELECT 2 UNION ALL SELECT n + 1 FROM n WHERE n <= 10000)

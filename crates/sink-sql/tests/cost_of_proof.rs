@@ -1,0 +1,343 @@
+//! What ledger, spool and record index cost: the same records through the same pipeline into the same
+//! sink, with and without them.
+//!
+//! Not a test that can fail, but a figure:
+//! `cargo test --release -p sink-sql --features sqlite --test cost_of_proof -- --ignored --nocapture`.
+
+#![cfg(feature = "sqlite")]
+#![allow(clippy::unwrap_used, clippy::expect_used, clippy::print_stdout)]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use arrow_array::{
+    ArrayRef, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray,
+    TimestampMicrosecondArray,
+};
+use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use futures_util::stream::{self, BoxStream};
+use sink_sql::{SqliteOptions, SqliteSink};
+use sync_core::batch::{record_ids, record_keys};
+use sync_core::id::Hasher;
+use sync_core::ledger::{Entry, EntryKind, Head, Verification};
+use sync_core::pipeline::{Parts, Pipeline, PipelineOptions};
+use sync_core::spool::{FolderSpool, Spool, Spooled};
+use sync_core::store::{
+    Claim, DeadLetter, FencingToken, Lease, LeaseRequest, PreparedBatch, RecordAudit, RunStart,
+    Scope, Settlement, SqliteStore, Store, UnsettledBatch,
+};
+use sync_core::{
+    Batch, BatchId, Checkpoint, ControlTotals, Cursor, Digest, Finding, OpenWindow, ReadRequest,
+    RecordId, RecordKey, Result, RunId, Source, SourceBatch, StreamDescriptor, StreamName,
+    TotalsQuery, Window,
+};
+use time::OffsetDateTime;
+
+const RECORDS: usize = 200_000;
+const PAGE: usize = 2_000;
+const ROUNDS: usize = 5;
+
+/// Ledger lines as they come, with forty columns.
+#[derive(Debug)]
+struct Lines {
+    stream: StreamDescriptor,
+    pages: Vec<RecordBatch>,
+}
+
+impl Lines {
+    fn new() -> Self {
+        let timestamp = DataType::Timestamp(TimeUnit::Microsecond, Some("UTC".into()));
+        let mut fields = vec![
+            Field::new("recordno", DataType::Int64, false),
+            Field::new("whenmodified", timestamp, true),
+            Field::new("batch_date", DataType::Date32, true),
+            Field::new("amount", DataType::Decimal128(38, 9), true),
+            Field::new("trx_amount", DataType::Decimal128(38, 9), true),
+        ];
+        let texts =
+            (0..35).map(|number| Field::new(format!("text_{number}"), DataType::Utf8, true));
+        fields.extend(texts);
+        let schema = Arc::new(Schema::new(fields));
+        let name = StreamName::new("gl_detail").unwrap();
+        let key = vec!["recordno".to_owned()];
+        let mut stream = StreamDescriptor::new(name, Arc::clone(&schema), key).unwrap();
+        stream.modified = Some("whenmodified".into());
+        let pages = (0..RECORDS / PAGE).map(|page| rows(&schema, page * PAGE));
+        let pages = pages.collect();
+        Self { stream, pages }
+    }
+}
+
+fn rows(schema: &SchemaRef, first: usize) -> RecordBatch {
+    let numbers = || (first..first + PAGE).map(|number| number as i64);
+    let times = TimestampMicrosecondArray::from_iter_values(numbers().map(|it| it * 1_000_000));
+    let decimals = |factor: i128| {
+        let values = numbers().map(move |it| i128::from(it) * factor * 10_000_000);
+        let array = Decimal128Array::from_iter_values(values);
+        array.with_precision_and_scale(38, 9).unwrap()
+    };
+    let mut columns: Vec<ArrayRef> = vec![
+        Arc::new(Int64Array::from_iter_values(numbers())),
+        Arc::new(times.with_timezone("UTC")),
+        Arc::new(Date32Array::from_iter_values(
+            numbers().map(|it| (it / 100) as i32),
+        )),
+        Arc::new(decimals(17)),
+        Arc::new(decimals(19)),
+    ];
+    for column in 0..35_i64 {
+        // A third of the fields of a ledger line are empty; the others are codes and short names.
+        let texts = numbers().map(|it| {
+            let text = format!("{:05}-{column}", it * (column + 3) % 90_001);
+            (column % 3 > 0).then_some(text)
+        });
+        columns.push(Arc::new(StringArray::from_iter(texts)));
+    }
+    RecordBatch::try_new(Arc::clone(schema), columns).unwrap()
+}
+
+#[async_trait]
+impl Source for Lines {
+    fn name(&self) -> &str {
+        "lines"
+    }
+
+    fn company(&self) -> &str {
+        "DEMO"
+    }
+
+    async fn now(&self) -> Result<OffsetDateTime> {
+        Ok(OffsetDateTime::now_utc())
+    }
+
+    async fn check(&self) -> Result<Vec<Finding>> {
+        Ok(Vec::new())
+    }
+
+    async fn discover(&self) -> Result<Vec<StreamDescriptor>> {
+        Ok(vec![self.stream.clone()])
+    }
+
+    fn read(&self, _: ReadRequest) -> BoxStream<'_, Result<SourceBatch>> {
+        let pages = self.pages.iter().enumerate().map(|(number, rows)| {
+            let mut page = SourceBatch::new(rows.clone());
+            page.cursor = Some(Cursor(number.to_string()));
+            Ok(page)
+        });
+        stream::iter(pages).boxed()
+    }
+
+    async fn control_totals(&self, _: &TotalsQuery) -> Result<Option<ControlTotals>> {
+        Ok(None)
+    }
+}
+
+/// Keeps nothing but the window of a run.
+#[derive(Debug, Default)]
+struct Forgetful(Mutex<Option<Window>>);
+
+fn nothing() -> Digest {
+    Hasher::new("nothing").digest()
+}
+
+#[async_trait]
+impl Spool for Forgetful {
+    async fn put(&self, batch: &Batch) -> Result<Spooled> {
+        Ok(Spooled {
+            name: batch.id().to_string(),
+            bytes: 0,
+            digest: nothing(),
+        })
+    }
+
+    async fn get(&self, _: &Spooled) -> Result<RecordBatch> {
+        unreachable!("nothing is sent again")
+    }
+
+    async fn remove(&self, _: &Spooled) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl Store for Forgetful {
+    async fn acquire(&self, request: &LeaseRequest) -> Result<Lease> {
+        let now = OffsetDateTime::UNIX_EPOCH;
+        Ok(Lease::granted(request, FencingToken(1), now))
+    }
+    async fn renew(&self, lease: &Lease, _: Duration) -> Result<Lease> {
+        Ok(lease.clone())
+    }
+    async fn release(&self, _: &Lease) -> Result<()> {
+        Ok(())
+    }
+    fn abandon(&self, _: &Lease) {}
+    async fn leases(&self) -> Result<Vec<Lease>> {
+        Ok(Vec::new())
+    }
+    async fn begin_run(&self, _: &RunStart) -> Result<()> {
+        Ok(())
+    }
+    async fn end_run(&self, _: RunId, _: &str) -> Result<Head> {
+        Ok(Head::genesis())
+    }
+    async fn checkpoint(&self, _: &Scope) -> Result<Checkpoint> {
+        let open = self.0.lock().unwrap().map(|window| OpenWindow {
+            window,
+            cursor: None,
+            next_ordinal: 0,
+        });
+        Ok(Checkpoint {
+            watermark: None,
+            open,
+        })
+    }
+    async fn open_window(&self, _: &Claim, window: Window) -> Result<()> {
+        *self.0.lock().unwrap() = Some(window);
+        Ok(())
+    }
+    async fn changed(&self, _: &Scope, records: &[(RecordKey, RecordId)]) -> Result<Vec<bool>> {
+        Ok(vec![true; records.len()])
+    }
+    async fn prepare(&self, _: &Claim, _: &PreparedBatch, _: &[DeadLetter]) -> Result<Digest> {
+        Ok(nothing())
+    }
+    async fn settle(&self, _: &Claim, _: Settlement) -> Result<()> {
+        Ok(())
+    }
+    async fn advance(&self, _: &Claim, _: Option<&Cursor>, _: &[DeadLetter]) -> Result<()> {
+        Ok(())
+    }
+    async fn complete_window(&self, _: &Claim) -> Result<()> {
+        Ok(())
+    }
+    async fn unsettled(&self, _: &Scope) -> Result<Vec<UnsettledBatch>> {
+        Ok(Vec::new())
+    }
+    async fn expired(&self, _: OffsetDateTime) -> Result<Vec<(BatchId, Spooled)>> {
+        Ok(Vec::new())
+    }
+    async fn forget_payloads(&self, _: &[BatchId]) -> Result<()> {
+        Ok(())
+    }
+    async fn live_records(&self, _: &Scope) -> Result<u64> {
+        Ok(0)
+    }
+    async fn live_by_period(&self, _: &Scope) -> Result<Option<BTreeMap<String, u64>>> {
+        Ok(None)
+    }
+    async fn live_keys(&self, _: &Scope, _: &[RecordKey]) -> Result<Vec<RecordKey>> {
+        Ok(Vec::new())
+    }
+    async fn keys_of_owners(&self, _: &Scope, _: &[String]) -> Result<Vec<RecordKey>> {
+        Ok(Vec::new())
+    }
+    async fn begin_census(&self, _: &Claim, _: Option<&[String]>) -> Result<()> {
+        Ok(())
+    }
+    async fn count_keys(&self, _: &Claim, _: &[RecordKey]) -> Result<()> {
+        Ok(())
+    }
+    async fn missing_keys(
+        &self,
+        _: &Scope,
+        _: Option<&RecordKey>,
+        _: usize,
+    ) -> Result<Vec<RecordKey>> {
+        Ok(Vec::new())
+    }
+    async fn note(&self, _: &Claim, _: EntryKind, _: &str) -> Result<Digest> {
+        Ok(nothing())
+    }
+    async fn audit(&self, _: &Scope, _: &RecordKey) -> Result<RecordAudit> {
+        Ok(RecordAudit::default())
+    }
+    async fn dead_letters(&self, _: &Scope, _: usize) -> Result<Vec<DeadLetter>> {
+        Ok(Vec::new())
+    }
+    async fn entries(&self, _: u64, _: usize) -> Result<Vec<Entry>> {
+        Ok(Vec::new())
+    }
+    async fn verify(&self, _: &[Digest]) -> Result<Verification> {
+        let head = Head::genesis();
+        Ok(Verification::Intact { head })
+    }
+}
+
+/// Processor time of this process so far, of all threads, in ticks of ten milliseconds.
+fn processor_ticks() -> u64 {
+    let stat = std::fs::read_to_string("/proc/self/stat").unwrap();
+    let fields = stat.rsplit(')').next().unwrap();
+    let fields: Vec<_> = fields.split_whitespace().collect();
+    fields[11].parse::<u64>().unwrap() + fields[12].parse::<u64>().unwrap()
+}
+
+/// One first run; processor and wall time in seconds.
+fn run(source: &Arc<Lines>, folder: &Path, proves: (bool, bool)) -> (f64, f64) {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        .enable_time()
+        .build()
+        .unwrap();
+    let sink = SqliteSink::open(folder.join("data.db"), SqliteOptions::default()).unwrap();
+    let forgetful = Arc::new(Forgetful::default());
+    let parts = Parts {
+        source: Arc::clone(source) as _,
+        sink: Arc::new(sink),
+        store: match proves.0 {
+            true => Arc::new(SqliteStore::open(folder.join("state.db")).unwrap()),
+            false => Arc::clone(&forgetful) as _,
+        },
+        spool: match proves.1 {
+            true => Arc::new(FolderSpool::open(folder.join("spool")).unwrap()),
+            false => forgetful,
+        },
+    };
+    let pipeline = Pipeline::new("books", parts, PipelineOptions::default());
+    let (ticks, begun) = (processor_ticks(), Instant::now());
+    let report = runtime.block_on(pipeline.run()).unwrap();
+    assert_eq!(report.streams[0].written, RECORDS as u64, "{report:?}");
+    let ticks = processor_ticks() - ticks;
+    (ticks as f64 / 100.0, begun.elapsed().as_secs_f64())
+}
+
+fn median(mut times: Vec<f64>) -> f64 {
+    times.sort_by(f64::total_cmp);
+    times[times.len() / 2]
+}
+
+#[test]
+#[ignore = "a figure, of some minutes"]
+fn with_and_without_ledger_and_spool() {
+    let source = Arc::new(Lines::new());
+    let variants = [
+        ("neither store nor spool", (false, false)),
+        ("the spool alone", (false, true)),
+        ("the store alone", (true, false)),
+        ("both", (true, true)),
+    ];
+    let mut times = vec![(Vec::new(), Vec::new()); variants.len()];
+    for _ in 0..ROUNDS {
+        for ((_, proves), times) in variants.iter().zip(&mut times) {
+            let folder = tempfile::tempdir().unwrap();
+            let (processor, wall) = run(&source, folder.path(), *proves);
+            times.0.push(processor);
+            times.1.push(wall);
+        }
+    }
+    let begun = processor_ticks();
+    for page in &source.pages {
+        let keys = record_keys(&source.stream, page).unwrap();
+        record_ids("DEMO", &source.stream, page, &keys).unwrap();
+    }
+    let hashing = (processor_ticks() - begun) as f64 / 100.0;
+    println!("{RECORDS} records, hashing them once: {hashing:.2} s of processor time");
+    for ((name, _), (processor, wall)) in variants.iter().zip(times) {
+        let (processor, wall) = (median(processor), median(wall));
+        println!("{name:>24}: {processor:.2} s of processor time, {wall:.2} s");
+    }
+}
