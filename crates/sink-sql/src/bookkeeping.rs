@@ -139,6 +139,18 @@ pub(crate) fn find_batch(dialect: &dyn Dialect) -> String {
     )
 }
 
+/// The statement that gives the ledger's entries of a pipeline's batches, in hex. Its argument is the
+/// pipeline.
+pub(crate) fn ledger_entries(dialect: &dyn Dialect) -> String {
+    let entry = dialect.identifier("ledger_entry");
+    format!(
+        "SELECT {entry} FROM {} WHERE {} = {} AND {entry} IS NOT NULL",
+        dialect.table(BATCHES),
+        dialect.identifier("pipeline"),
+        dialect.argument(1)
+    )
+}
+
 /// The statement that notes a batch. Its arguments are those of [`Marker`], in the order of its
 /// fields.
 pub(crate) fn note_batch(dialect: &dyn Dialect) -> String {

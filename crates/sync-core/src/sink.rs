@@ -8,7 +8,7 @@ use crate::batch::Batch;
 use crate::capabilities::Capabilities;
 use crate::error::Result;
 use crate::finding::Finding;
-use crate::id::BatchId;
+use crate::id::{BatchId, Digest};
 use crate::plan::SchemaPlan;
 use crate::receipt::{FlushReceipt, Landed, Receipt};
 use crate::stream::{StreamDescriptor, StreamName};
@@ -43,4 +43,12 @@ pub trait Sink: Debug + Send + Sync {
 
     /// Counts and sums of the live rows, where the destination can tell them.
     async fn control_totals(&self, query: &TotalsQuery) -> Result<Option<ControlTotals>>;
+
+    /// The hashes of ledger entries that the destination keeps beside the data of a pipeline: what
+    /// [`Batch::ledger_entry`] gave with each batch. A ledger that does not hold all of them is not the
+    /// one that the data came with, or its end was cut off.
+    async fn ledger_entries(&self, pipeline: &str) -> Result<Vec<Digest>> {
+        let _ = pipeline;
+        Ok(Vec::new())
+    }
 }

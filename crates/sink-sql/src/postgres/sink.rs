@@ -10,8 +10,8 @@ use sync_core::postgres::deadpool_postgres::Transaction;
 use sync_core::postgres::tokio_postgres::IsolationLevel;
 use sync_core::postgres::{Database, Session, failed};
 use sync_core::{
-    Batch, BatchId, Capabilities, ControlTotals, Error, Finding, FlushReceipt, Landed, Phase,
-    Receipt, Result, SchemaPlan, Severity, Sink, StreamDescriptor, StreamName, TotalsQuery,
+    Batch, BatchId, Capabilities, ControlTotals, Digest, Error, Finding, FlushReceipt, Landed,
+    Phase, Receipt, Result, SchemaPlan, Severity, Sink, StreamDescriptor, StreamName, TotalsQuery,
 };
 
 use super::check;
@@ -247,5 +247,11 @@ impl Sink for PostgresSink {
         let transaction = self.begin(&mut session, Purpose::Reading).await?;
         self.name(totals::control_totals(&transaction, &self.dialect, query).await)
             .map(Some)
+    }
+
+    async fn ledger_entries(&self, pipeline: &str) -> Result<Vec<Digest>> {
+        let mut session = self.session().await?;
+        let transaction = self.begin(&mut session, Purpose::Reading).await?;
+        self.name(write::ledger_entries(&transaction, &self.dialect, pipeline).await)
     }
 }

@@ -8,7 +8,9 @@
 use sync_core::id::Hasher;
 use sync_core::postgres::deadpool_postgres::Transaction;
 use sync_core::postgres::{Meaning, failed, meaning, tokio_postgres};
-use sync_core::{BatchId, DeleteMode, ErrorKind, Operation, Receipt, RecordKey, Rejection, Result};
+use sync_core::{
+    BatchId, DeleteMode, Digest, ErrorKind, Operation, Receipt, RecordKey, Rejection, Result,
+};
 use time::OffsetDateTime;
 use tokio_postgres::types::ToSql;
 
@@ -77,6 +79,27 @@ pub(super) async fn write(
     let marker = Marker::new(delivery, &receipt)?;
     note(transaction, dialect, &marker).await.map_err(refused)?;
     Ok(receipt)
+}
+
+/// The ledger's entries that came with the batches of a pipeline.
+pub(super) async fn ledger_entries(
+    transaction: &Transaction<'_>,
+    dialect: &Postgres,
+    pipeline: &str,
+) -> Result<Vec<Digest>> {
+    let refused = |cause| failed("the batches cannot be looked up", cause);
+    if !schema::has_table(transaction, dialect, bookkeeping::BATCHES)
+        .await
+        .map_err(refused)?
+    {
+        return Ok(Vec::new());
+    }
+    let sql = bookkeeping::ledger_entries(dialect);
+    let found = transaction.query(&sql, &[&pipeline]).await;
+    let entries = found.map_err(refused)?.into_iter();
+    entries
+        .map(|row| row.try_get::<_, String>(0).map_err(refused)?.parse())
+        .collect()
 }
 
 /// The receipt of a batch that is there. Waits for whoever is writing it.

@@ -9,8 +9,8 @@ use async_trait::async_trait;
 use rusqlite::Connection;
 use sync_core::capabilities::Guarantee;
 use sync_core::{
-    Batch, BatchId, Capabilities, ControlTotals, Error, ErrorKind, Finding, FlushReceipt, Landed,
-    Receipt, Result, SchemaPlan, Sink, StreamDescriptor, StreamName, TotalsQuery,
+    Batch, BatchId, Capabilities, ControlTotals, Digest, Error, ErrorKind, Finding, FlushReceipt,
+    Landed, Receipt, Result, SchemaPlan, Sink, StreamDescriptor, StreamName, TotalsQuery,
 };
 use tokio::runtime::Handle;
 
@@ -242,6 +242,15 @@ impl Sink for SqliteSink {
         self.run(move |shared| {
             let reader = shared.reader()?;
             totals::control_totals(reader.connection(), &query).map(Some)
+        })
+        .await
+    }
+
+    async fn ledger_entries(&self, pipeline: &str) -> Result<Vec<Digest>> {
+        let pipeline = pipeline.to_owned();
+        self.run(move |shared| {
+            let reader = shared.reader()?;
+            write::ledger_entries(reader.connection(), &pipeline)
         })
         .await
     }

@@ -4,7 +4,7 @@ use rusqlite::{
     Connection, ErrorCode, OptionalExtension, Statement, Transaction, TransactionBehavior, params,
 };
 use sync_core::{
-    BatchId, DeleteMode, Error, ErrorKind, Operation, Phase, Receipt, Rejection, Result,
+    BatchId, DeleteMode, Digest, Error, ErrorKind, Operation, Phase, Receipt, Rejection, Result,
 };
 use time::OffsetDateTime;
 
@@ -57,6 +57,21 @@ pub(super) fn landed(connection: &Connection, batch: BatchId) -> Result<Option<R
         .map_err(|cause| failed("the batch cannot be looked up", cause))?
         .map(|(rejected, written_at)| bookkeeping::receipt_from(batch, &rejected, &written_at))
         .transpose()
+}
+
+/// The ledger's entries that came with the batches of a pipeline.
+pub(super) fn ledger_entries(connection: &Connection, pipeline: &str) -> Result<Vec<Digest>> {
+    let find = || -> rusqlite::Result<Vec<String>> {
+        if !schema::has_table(connection, bookkeeping::BATCHES)? {
+            return Ok(Vec::new());
+        }
+        connection
+            .prepare(&bookkeeping::ledger_entries(&Sqlite))?
+            .query_map([pipeline], |row| row.get(0))?
+            .collect()
+    };
+    let entries = find().map_err(|cause| failed("the batches cannot be looked up", cause))?;
+    entries.iter().map(|entry| entry.parse()).collect()
 }
 
 fn note(transaction: &Transaction<'_>, marker: &Marker) -> rusqlite::Result<()> {

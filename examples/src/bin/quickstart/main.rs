@@ -105,7 +105,12 @@ async fn run(options: &Options) -> Result<Outcome> {
     progress.heading("Comparing both sides record for record");
     let comparison = compare::record_for_record(&books, options, &company, &progress).await?;
     progress.finish();
-    let ledger = books.store.verify(&[]).await?;
+    let known = books
+        .destination
+        .sink()
+        .ledger_entries("quickstart")
+        .await?;
+    let ledger = books.store.verify(&known).await?;
     let queries = queries::answers(&books.destination).await?;
     let memory = peak_memory();
     company.stop().await;

@@ -98,7 +98,10 @@ async fn every_batch_is_written_down_beside_the_data() {
     };
     let entry = sync_core::Digest::from_bytes([7; 32]);
     let batch = upserts(&vendors(), 3, vec![row("1", "one")]).attested(entry);
+    assert_eq!(books.sink.ledger_entries("suite").await.unwrap(), []);
     books.sink.write(&batch).await.unwrap();
+    assert_eq!(books.sink.ledger_entries("suite").await.unwrap(), [entry]);
+    assert_eq!(books.sink.ledger_entries("other").await.unwrap(), []);
     let marker = "SELECT batch_id, stream, pipeline, company, operation, window_from, window_until, \
                   ordinal, rows, rejected, ledger_entry FROM @.sync_batch";
     let id = batch.id();

@@ -84,7 +84,10 @@ async fn every_batch_is_written_down_beside_the_data() {
     let sink = with_vendors(folder.path()).await;
     let entry = sync_core::Digest::from_bytes([7; 32]);
     let batch = upserts(&vendors(), 3, vec![row("1", "one")]).attested(entry);
+    assert_eq!(sink.ledger_entries("suite").await.unwrap(), []);
     sink.write(&batch).await.unwrap();
+    assert_eq!(sink.ledger_entries("suite").await.unwrap(), [entry]);
+    assert_eq!(sink.ledger_entries("other").await.unwrap(), []);
     let sql = "SELECT batch_id, stream, pipeline, company, operation, window_from, window_until, \
                ordinal, rows, rejected, ledger_entry FROM sync_batch";
     let (id, entry) = (batch.id().to_string(), entry.to_string());
