@@ -6,7 +6,6 @@ use std::collections::BTreeSet;
 
 use intacct_sim::{CompanyHandle, Edit, RunningSimulator, Scale, Simulator};
 use intacct_sync_tests::{Road, logs, settings};
-use sync_core::Sink as _;
 use sync_core::Source as _;
 use sync_core::store::Store as _;
 use tempfile::TempDir;
@@ -60,7 +59,7 @@ async fn three_days_of_a_company_tie_out_every_evening() {
         let report = road.pipeline.run().await.unwrap();
         assert!(report.ties_out(), "day {day}: {report:#?}");
         assert_eq!(report.streams.len(), 19);
-        let known = road.sink.ledger_entries("books").await.unwrap();
+        let known = road.sink.as_sink().ledger_entries("books").await.unwrap();
         assert!(road.store.verify(&known).await.unwrap().is_intact());
         let batches = lines(&road, "SELECT count(*) FROM sync_batch").await;
         assert_ne!(batches, ["0"]);
