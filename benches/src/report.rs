@@ -85,8 +85,10 @@ pub fn suite(machine: &Machine, groups: &[&Group]) -> String {
         .filter(|group| !group.rows.is_empty())
         .collect();
     if !measured.is_empty() {
-        let tables = format!("\n{}\n{}", ratios(&measured), speeds(&measured));
-        out.push_str(&tables);
+        let tables = [ratios(&measured), speeds(&measured)];
+        for table in tables.iter().filter(|table| !table.rows.is_empty()) {
+            put(&mut out, format_args!("\n{table}"));
+        }
     }
     out
 }
