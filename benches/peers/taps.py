@@ -72,7 +72,7 @@ def ours(bench, records, pace, at_once, audit="audit", into="lines"):
     with Gateway(bench, records, pace) as gateway, tempfile.TemporaryDirectory() as folder:
         arguments = [gateway.url, records, into, audit, PAGE, at_once, Path(folder) / "out"]
         line = subprocess.run(
-            [bench, "--part", "mover", *map(str, arguments)],
+            [Path(bench).with_name("part-mover"), *map(str, arguments)],
             stdout=subprocess.PIPE,
             text=True,
             check=True,

@@ -157,8 +157,8 @@ impl Moving {
     }
 }
 
-/// As many as two pages of the taps' size have: what is in memory at once goes with it.
-const BATCH_ROWS: usize = 2_000;
+/// Half of what is usual: what is in memory at once goes with it.
+const BATCH_ROWS: usize = 4_000;
 
 /// Writes pages as they come.
 async fn plainly(client: &Client, records: usize, mut file: File) -> Result<u64> {

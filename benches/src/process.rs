@@ -1,6 +1,6 @@
 //! Parts of a measurement that run in processes of their own, so that what they use is theirs alone.
 
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write as _};
 use std::process::{Child, Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -125,10 +125,31 @@ pub fn run(name: &str, arguments: &[String]) -> Result<Usage> {
     Usage::parse(&told)
 }
 
+/// A part in the program that has only it, if that was built; else in this one, whose size then counts
+/// as memory.
 fn part(name: &str, arguments: &[String]) -> Result<Command> {
-    let mut command = Command::new(std::env::current_exe()?);
-    command.arg(PART).arg(name).args(arguments);
+    let this = std::env::current_exe()?;
+    let own = this.with_file_name(format!("part-{name}{}", std::env::consts::EXE_SUFFIX));
+    let mut command = match own.exists() {
+        true => Command::new(own),
+        false => {
+            let mut whole = Command::new(this);
+            whole.arg(PART).arg(name);
+            whole
+        }
+    };
+    command.args(arguments);
     Ok(command)
+}
+
+/// What a program does that has only one part: runs it and tells what it used.
+///
+/// # Errors
+/// As the part.
+pub fn tell(run: fn(&[String]) -> Result<Usage>) -> Result<()> {
+    let arguments: Vec<_> = std::env::args().skip(1).collect();
+    let line = run(&arguments)?.line();
+    Ok(std::io::stdout().write_all(line.as_bytes())?)
 }
 
 #[cfg(unix)]

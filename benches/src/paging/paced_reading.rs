@@ -39,7 +39,7 @@ pub struct Reading {
     pub way: Way,
     /// In pages of so many records.
     pub page_size: u32,
-    /// How long each page is used: K.
+    /// How long a full page is used: K.
     pub sink: Duration,
 }
 
@@ -145,7 +145,9 @@ impl Reading {
         while let Some(batch) = pages.try_next().await? {
             expected = in_order(&batch, expected)?;
             if !self.sink.is_zero() {
-                tokio::time::sleep(self.sink).await;
+                // A page that is not full is used for less.
+                let share = batch.num_rows() as f64 / f64::from(self.page_size);
+                tokio::time::sleep(self.sink.mul_f64(share)).await;
             }
         }
         Ok(u64::try_from(expected - paced::FIRST_NUMBER as i64)?)

@@ -47,7 +47,8 @@ fn waiting(meter: &mut dyn Meter) -> Result<()> {
     let pace = Pace {
         round_trip: Duration::from_millis(50),
         work: Duration::from_millis(300),
-        ..Pace::instant((PAGES * PAGE) as usize)
+        // Each page of a walk through a window begins with the last record of the one before.
+        ..Pace::instant((PAGES * (PAGE - 1) + 1) as usize)
     };
     let bound = (pace.round_trip + pace.work) * PAGES;
     for (at_once, what, floor) in [

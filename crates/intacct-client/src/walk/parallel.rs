@@ -126,7 +126,10 @@ impl<B: Batching> PartsPager<B> {
             .and_then(|row| spec.instant_of(row.modified?).ok());
         let seen = first.map_or(0, |first| (ahead.from - first).whole_seconds());
         let width = wide_enough(u64::try_from(seen).unwrap_or(0), rows.len() as u64, wanted);
-        let end = ahead.from.checked_add(seconds(width));
+        // One page, so that the next part is not waited for any longer than this one.
+        let pages = PAGES_A_PART as u64;
+        let (own_width, own) = ((width / pages).max(1), wanted / pages);
+        let end = ahead.from.checked_add(seconds(own_width));
         let Some(end) = end.filter(|end| *end < ahead.high && ahead.records > wanted) else {
             return;
         };
@@ -135,7 +138,7 @@ impl<B: Batching> PartsPager<B> {
             spec,
             low: end,
             high: ahead.high,
-            records: i64::try_from(ahead.records.saturating_sub(wanted)).unwrap_or(i64::MAX),
+            records: i64::try_from(ahead.records.saturating_sub(own)).unwrap_or(i64::MAX),
             width,
         });
     }
