@@ -165,23 +165,8 @@ impl Scratch {
         }
     }
 
-    /// Appends in a form the first so many bytes of a longer text; what follows them may be read, but
-    /// is not appended. Most values of a page are so short that one look is enough.
-    #[inline(always)]
-    pub(crate) fn push_start_as<F: Form>(&mut self, text: &[u8], len: usize) {
-        if let (0..=16, Some(chunk)) = (len, text.first_chunk::<16>()) {
-            let window = window(&mut self.bytes, self.end);
-            window[..16].copy_from_slice(chunk);
-            let meant = (1_u64 << len) - 1;
-            if block::places_of::<F>(Vector::new(*chunk)) & meant == 0 {
-                self.end += len;
-                return;
-            }
-        }
-        self.push_bytes_as::<F>(text.get(..len).unwrap_or_default());
-    }
-
-    /// The same for bytes as they stand.
+    /// Appends the first so many bytes of a longer text; what follows them may be read, but is not
+    /// appended.
     #[cfg(feature = "arrow")]
     #[inline(always)]
     pub(crate) fn push_start(&mut self, text: &[u8], len: usize) {
@@ -209,11 +194,36 @@ impl Scratch {
         self.end += len;
     }
 
-    /// Appends a byte, or does not: without a branch to mispredict.
+    /// Appends a piece, the first so many bytes of a longer text in a form, and a byte if it is wanted:
+    /// as one step, because that is what a field of a record is.
     #[inline(always)]
-    pub(crate) fn push_byte_if(&mut self, byte: u8, condition: bool) {
-        window(&mut self.bytes, self.end)[0] = byte;
-        self.end += usize::from(condition);
+    pub(crate) fn push_between<F: Form>(
+        &mut self,
+        before: &Piece,
+        (text, len): (&[u8], usize),
+        (behind, is_wanted): (u8, bool),
+    ) {
+        if let (0..=16, Some(chunk)) = (len, text.first_chunk::<16>()) {
+            let meant = (1_u64 << len) - 1;
+            let window = window(&mut self.bytes, self.end);
+            let place = before.bytes.len();
+            if block::places_of::<F>(Vector::new(*chunk)) & meant == 0 && place <= BLOCK {
+                if place <= BLOCK / 2 {
+                    window[..BLOCK / 2].copy_from_slice(&before.start[..BLOCK / 2]);
+                } else {
+                    window[..BLOCK].copy_from_slice(&before.start);
+                }
+                window[place..place + 16].copy_from_slice(chunk);
+                window[place + len] = behind;
+                self.end += place + len + usize::from(is_wanted);
+                return;
+            }
+        }
+        self.push_piece(before);
+        self.push_bytes_as::<F>(text.get(..len).unwrap_or_default());
+        if is_wanted {
+            self.push(&[behind]);
+        }
     }
 
     #[inline(always)]

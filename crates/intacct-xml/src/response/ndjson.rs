@@ -137,16 +137,15 @@ impl RecordTarget for NdjsonLines {
         }
         for record in 0..block.len() {
             let start = self.lines.len();
-            // Whether a field is empty is not to be predicted, so there is no branch on it.
             for (field, text, len) in block.fields(record) {
                 let Some(key) = self.keys.get(field) else {
                     continue;
                 };
+                // Whether a field is empty is not to be predicted, so there is no branch on it.
                 let is_text = len > 0;
+                let before = if is_text { &key.before } else { &key.null };
                 self.lines
-                    .push_piece(if is_text { &key.before } else { &key.null });
-                self.lines.push_start_as::<Json>(text, len);
-                self.lines.push_byte_if(b'"', is_text);
+                    .push_between::<Json>(before, (text, len), (b'"', is_text));
             }
             close_object(&mut self.lines, start);
             self.lines.push(b"\n");

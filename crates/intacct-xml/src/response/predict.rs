@@ -47,7 +47,7 @@ pub use self::block::{Block, Value};
 
 use self::layout::{Gaps, Layout};
 pub(super) use self::matcher::Limits;
-use self::matcher::Matcher;
+use self::matcher::{LANES, Matcher};
 use super::tape::Tape;
 
 /// The layout of the records last seen, if they had one.
@@ -77,6 +77,10 @@ impl Predictor {
         limits: Limits,
     ) -> Option<Matched> {
         let layout = self.layout.as_ref()?;
+        if limits.text_bytes < LANES {
+            // One look may then be too much.
+            return None;
+        }
         self.matcher.fill(layout, window, from, limits);
         let records = self.matcher.starts.len() as u64;
         (records > 0).then(|| Matched {

@@ -144,13 +144,14 @@ impl Column {
             Values::Text { bytes, offsets } => {
                 let (mut valid, mut bit) = (0, 1_u32);
                 // Whether a field is empty is not to be predicted, so there is no branch on it.
-                offsets.reserve(Block::MOST_RECORDS);
-                for (text, len) in block.starts_of_texts(field) {
+                let mut ends = [0; Block::MOST_RECORDS];
+                for ((text, len), end) in block.starts_of_texts(field).zip(&mut ends) {
                     bytes.push_start(text, len);
                     valid |= if len > 0 { bit } else { 0 };
                     bit <<= 1;
-                    offsets.push(bytes.len() as i32);
+                    *end = bytes.len() as i32;
                 }
+                offsets.extend_from_slice(&ends[..block.len()]);
                 // Offsets beyond it were cut, but this one's end shows it.
                 i32::try_from(bytes.len()).ok()?;
                 valid

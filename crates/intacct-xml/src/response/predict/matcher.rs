@@ -79,27 +79,67 @@ impl Matcher {
     ) -> Option<usize> {
         let Place { mut at, mut field } = first_field(layout, window, start, row)?;
         let mut left_out = field;
-        while let (Some(span), Some(expected)) =
-            (row.get_mut(field), layout.behind_value.get(field))
-        {
-            // Behind `<FIELD`. Nearly always a plain value follows, and the field that was expected.
-            if window.get(at) == Some(&b'>')
-                && let Some(end) = plain_value(window, at + 1)
-                && expected.is_at(end, window)
-                && end - at <= self.limits.text_bytes
-            {
+        while field < row.len() {
+            let fields = row.iter_mut().zip(&layout.behind_value).skip(field);
+            for (span, expected) in fields {
+                // Behind `<FIELD`. Nearly always a plain value follows, then the field that was expected.
+                let Some(end) = self.plain_value(window, at) else {
+                    break;
+                };
+                if !expected.is_at(end, window) {
+                    break;
+                }
                 *span = Span::in_text(at + 1, end);
                 at = end + expected.len();
                 field += 1;
-                continue;
             }
-            let next = self.other_field(layout, window, Place { at, field }, row)?;
-            left_out += next.field - field - 1;
-            Place { at, field } = next;
+            if field < row.len() {
+                let next = self.other_field(layout, window, Place { at, field }, row)?;
+                left_out += next.field - field - 1;
+                Place { at, field } = next;
+            }
         }
         let fields = (row.len() - left_out) as u64;
         self.fields += fields;
         (fields <= self.limits.fields).then_some(at)
+    }
+
+    /// The end of a value of ASCII that nothing else ends or changes, if the rest of its start tag and
+    /// such a value stand there.
+    #[inline(always)]
+    fn plain_value(&self, window: &[u8], at: usize) -> Option<usize> {
+        let (b'>', value) = window
+            .get(at..)?
+            .split_first_chunk::<17>()?
+            .0
+            .split_first()?
+        else {
+            return None;
+        };
+        let look = Look::of(value.first_chunk()?);
+        if !look.is_ascii() {
+            return None;
+        }
+        if look.stops != 0 {
+            return Some(at + 1 + look.stops.trailing_zeros() as usize);
+        }
+        self.long_plain_value(window, at + 1)
+    }
+
+    #[inline(always)]
+    fn long_plain_value(&self, window: &[u8], start: usize) -> Option<usize> {
+        let mut at = start + LANES;
+        loop {
+            let look = Look::at(window, at)?;
+            if !look.is_ascii() {
+                return None;
+            }
+            if look.stops != 0 {
+                let end = at + look.stops.trailing_zeros() as usize;
+                return (end - start <= self.limits.text_bytes).then_some(end);
+            }
+            at += LANES;
+        }
     }
 
     /// Notes a field that is not as plain or not followed by the one that was expected.
@@ -219,22 +259,6 @@ fn first_field(layout: &Layout, window: &[u8], start: usize, row: &mut [Span]) -
     None
 }
 
-/// The end of a value of ASCII that nothing else ends or changes, if it seems to be one.
-#[inline(always)]
-fn plain_value(window: &[u8], start: usize) -> Option<usize> {
-    let mut at = start;
-    loop {
-        let look = Look::at(window, at)?;
-        if !look.is_ascii() {
-            return None;
-        }
-        if look.stops != 0 {
-            return Some(at + look.stops.trailing_zeros() as usize);
-        }
-        at += LANES;
-    }
-}
-
 /// The next element, where it is not the one that was expected. The fields before it are absent.
 fn find_next(
     layout: &Layout,
@@ -286,7 +310,7 @@ fn behind_space(window: &[u8], from: usize) -> usize {
 }
 
 /// How many bytes are looked at together.
-const LANES: usize = 16;
+pub(super) const LANES: usize = 16;
 
 /// What 16 bytes of a value are, one bit for each.
 struct Look {
@@ -299,13 +323,18 @@ struct Look {
 impl Look {
     #[inline(always)]
     fn at(window: &[u8], at: usize) -> Option<Self> {
-        let bytes = u8x16::new(*window.get(at..)?.first_chunk()?);
+        Some(Self::of(window.get(at..)?.first_chunk()?))
+    }
+
+    #[inline(always)]
+    fn of(bytes: &[u8; LANES]) -> Self {
+        let bytes = u8x16::new(*bytes);
         let is = |byte: u8| bytes.simd_eq(u8x16::splat(byte));
         let control = bytes.min(u8x16::splat(0x1F)).simd_eq(bytes);
-        Some(Self {
+        Self {
             stops: (is(b'<') | is(b'&') | control).to_bitmask(),
             beyond_ascii: bytes.to_bitmask(),
-        })
+        }
     }
 
     /// Whether the bytes before the first stop are.
