@@ -165,9 +165,16 @@ impl Column {
                 values::decimal(text, *scale, *precision)
             })?,
             Values::Boolean(bits) => {
-                let mut values = Vec::new();
-                let valid = extend(&mut values, texts, values::boolean)?;
-                values.into_iter().for_each(|value| bits.push(value));
+                let (mut valid, mut set, mut bit) = (0, 0, 1_u32);
+                for text in texts {
+                    let text = text.map(<[u8]>::trim_ascii);
+                    if let Some(text) = text.filter(|text| !text.is_empty()) {
+                        valid |= bit;
+                        set |= if values::boolean(text).ok()? { bit } else { 0 };
+                    }
+                    bit <<= 1;
+                }
+                bits.extend(set, block.len());
                 valid
             }
             Values::Date(days) => extend(days, texts, values::date_days)?,
