@@ -31,7 +31,8 @@ pub const WIRE_NAME: &str = "intacct.name";
 /// | `Date32` | `mm/dd/yyyy` |
 /// | `Timestamp(Microsecond, "UTC")` | `mm/dd/yyyy hh:mm:ss` or `mm/dd/yyyy`, in the zone of the source |
 ///
-/// Empty and absent elements are null.
+/// Empty and absent elements are null. White space around numbers, booleans, dates and timestamps
+/// means nothing; texts keep it.
 /// A record with a value that does not fit is left out of the batch and kept whole, as text, in
 /// [`Page::rejected`]; the others go on.
 /// Elements that the schema does not have are counted in [`Page::unknown_fields`].

@@ -43,6 +43,7 @@ mod layout;
 mod literal;
 mod matcher;
 
+pub(super) use self::block::Checked;
 pub use self::block::{Block, Value};
 
 use self::layout::{Gaps, Layout};

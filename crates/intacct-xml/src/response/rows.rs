@@ -1,6 +1,8 @@
 //! Records as borrowed rows.
 
-use super::predict::{Block, Value};
+use std::cell::OnceCell;
+
+use super::predict::{Block, Checked, Value};
 use super::target::{RecordEnd, RecordTarget};
 use crate::error::Error;
 
@@ -36,8 +38,14 @@ pub struct Row<'a>(Cells<'a>);
 
 #[derive(Clone, Copy)]
 enum Cells<'a> {
-    Block(&'a Block<'a>, usize),
+    Block(&'a Texts<'a>, usize),
     Buffer(&'a Buffer),
+}
+
+/// Records that came together, and their text once somebody has asked for it.
+struct Texts<'a> {
+    block: &'a Block<'a>,
+    checked: OnceCell<Checked<'a>>,
 }
 
 /// A record that arrives call by call.
@@ -74,7 +82,7 @@ impl<'a> Row<'a> {
     /// The name of the record element, such as `VENDOR`.
     pub fn record_name(&self) -> &'a str {
         match self.0 {
-            Cells::Block(block, _) => block.record_name(),
+            Cells::Block(texts, _) => texts.block.record_name(),
             Cells::Buffer(buffer) => &buffer.record,
         }
     }
@@ -84,9 +92,9 @@ impl<'a> Row<'a> {
     #[inline]
     pub fn each_value(&self, mut each: impl FnMut(&'a str, Option<&'a [u8]>)) {
         match self.0 {
-            Cells::Block(block, record) => {
-                let names = block.names();
-                for (field, text, len) in block.fields(record) {
+            Cells::Block(texts, record) => {
+                let names = texts.block.names();
+                for (field, text, len) in texts.block.fields(record) {
                     let text = text.get(..len).filter(|text| !text.is_empty());
                     each(names.get(field).map_or("", String::as_str), text);
                 }
@@ -105,9 +113,11 @@ impl<'a> Row<'a> {
     /// [`each_value`](Self::each_value) is faster where bytes will do.
     pub fn each_field(&self, mut each: impl FnMut(&'a str, Option<&'a str>)) {
         match self.0 {
-            Cells::Block(block, record) => {
-                for (field, name) in block.names().iter().enumerate() {
-                    match block.value(record, field) {
+            Cells::Block(texts, record) => {
+                let checked = *texts.checked.get_or_init(|| texts.block.checked());
+                let values = texts.block.values(record, checked);
+                for (name, value) in texts.block.names().iter().zip(values) {
+                    match value {
                         Value::Absent => {}
                         Value::Empty => each(name, None),
                         Value::Text(text) => each(name, Some(text)),
@@ -128,10 +138,12 @@ impl<'a> Row<'a> {
     /// The text of the first field of that name; `None` if there is none.
     pub fn get(&self, name: &str) -> Option<&'a str> {
         match self.0 {
-            Cells::Block(block, record) => match block.value(record, block.place(name)?) {
-                Value::Text(text) => Some(text),
-                Value::Empty | Value::Absent => None,
-            },
+            Cells::Block(Texts { block, .. }, record) => {
+                match block.value(record, block.place(name)?) {
+                    Value::Text(text) => Some(text),
+                    Value::Empty | Value::Absent => None,
+                }
+            }
             Cells::Buffer(buffer) => {
                 let mut fields = buffer.fields.iter();
                 let field = fields.find(|field| buffer.kept(field.name) == name)?;
@@ -204,7 +216,11 @@ impl<F: FnMut(Row<'_>)> RecordTarget for EachRow<F> {
     }
 
     fn records(&mut self, block: &Block<'_>) -> Result<(), Error> {
-        (0..block.len()).for_each(|record| (self.each)(Row(Cells::Block(block, record))));
+        let texts = Texts {
+            block,
+            checked: OnceCell::new(),
+        };
+        (0..block.len()).for_each(|record| (self.each)(Row(Cells::Block(&texts, record))));
         Ok(())
     }
 

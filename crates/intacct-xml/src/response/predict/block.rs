@@ -29,6 +29,13 @@ pub struct Block<'a> {
     pub(super) position: u64,
 }
 
+/// The text of a block, and the texts that had references in them.
+#[derive(Clone, Copy)]
+pub(in crate::response) struct Checked<'a> {
+    text: &'a str,
+    decoded: &'a str,
+}
+
 /// What a record has of a field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Value<'a> {
@@ -187,6 +194,42 @@ impl<'a> Block<'a> {
         (0..self.len())
             .filter(|&record| self.value(record, field) != Value::Absent)
             .count()
+    }
+
+    /// All of its text, checked to be so: once for many values.
+    pub(in crate::response) fn checked(&self) -> Checked<'a> {
+        // It is, because whole values are, and the markup between them.
+        Checked {
+            text: std::str::from_utf8(self.text).unwrap_or_default(),
+            decoded: std::str::from_utf8(self.decoded).unwrap_or_default(),
+        }
+    }
+
+    /// The values of a record, by field.
+    #[inline(always)]
+    pub(in crate::response) fn values(
+        &self,
+        record: usize,
+        checked: Checked<'a>,
+    ) -> impl Iterator<Item = Value<'a>> {
+        let fields = self.layout.len();
+        let row = self.spans.get(record * fields..(record + 1) * fields);
+        let hidden = self.hidden;
+        let spans = row.unwrap_or_default().iter().enumerate();
+        spans.map(move |(field, &span)| match span.len {
+            u32::MAX => Value::Absent,
+            _ if !hidden.is_empty() && hidden.contains(&field) => Value::Absent,
+            0 => Value::Empty,
+            len => {
+                let start = (span.start & !DECODED) as usize;
+                let whole = if span.start < DECODED {
+                    checked.text
+                } else {
+                    checked.decoded
+                };
+                Value::Text(whole.get(start..start + len as usize).unwrap_or_default())
+            }
+        })
     }
 
     #[inline]

@@ -80,10 +80,16 @@ impl Matcher {
         let Place { mut at, mut field } = first_field(layout, window, start, row)?;
         let mut left_out = field;
         while field < row.len() {
-            let fields = row.iter_mut().zip(&layout.behind_value).skip(field);
-            for (span, expected) in fields {
+            let behind = layout.behind_value.iter().zip(&layout.behind_empty);
+            for (span, (expected, behind_empty)) in row.iter_mut().zip(behind).skip(field) {
                 // Behind `<FIELD`. Nearly always a plain value follows, then the field that was expected.
                 let Some(end) = self.plain_value(window, at) else {
+                    if is_self_closed(window, at) && behind_empty.is_at(at + 2, window) {
+                        *span = Span::EMPTY;
+                        at += 2 + behind_empty.len();
+                        field += 1;
+                        continue;
+                    }
                     break;
                 };
                 if !expected.is_at(end, window) {
@@ -298,6 +304,11 @@ fn find_next(
         at: at + 1 + len,
         field: found,
     })
+}
+
+#[inline(always)]
+fn is_self_closed(window: &[u8], at: usize) -> bool {
+    window.get(at..).is_some_and(|tag| tag.starts_with(b"/>"))
 }
 
 #[inline]
