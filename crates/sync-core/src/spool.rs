@@ -13,6 +13,7 @@ use arrow_select::concat::concat_batches;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest as _, Sha256};
+use uuid::Uuid;
 
 use crate::batch::Batch;
 use crate::error::{Error, ErrorKind, Result};
@@ -47,7 +48,12 @@ pub trait Spool: Debug + Send + Sync {
     async fn remove(&self, spooled: &Spooled) -> Result<()>;
 }
 
-/// A spool in a folder: one Arrow IPC file a batch, `STREAM/BATCH.arrow`.
+/// A spool in a folder: one Arrow IPC file a batch, `STREAM/BATCH-DIGEST.arrow`, with the first 16 digits
+/// of the digest.
+///
+/// The digest is in the name because two runs may spool the same batch at once, one of them on its way
+/// to being told that it lost the stream. Their rows tell different times of synchronising, so neither
+/// may overwrite what the other's ledger entry vouches for.
 #[derive(Clone, Debug)]
 pub struct FolderSpool {
     folder: Arc<Path>,
@@ -118,14 +124,12 @@ impl Spool for FolderSpool {
 }
 
 fn put(folder: &Path, stream: &StreamName, id: BatchId, rows: &RecordBatch) -> Result<Spooled> {
-    let name = format!("{stream}/{id}.arrow");
-    let path = folder.join(&name);
     let parent = folder.join(stream.as_str());
     let what = "a batch cannot be spooled; free space or choose another folder, then run again";
     fs::create_dir_all(&parent).map_err(|error| failed(what, &parent, error))?;
 
-    let unfinished = path.with_extension("part");
-    let file = File::create(&unfinished).map_err(|error| failed(what, &unfinished, error))?;
+    let unfinished = parent.join(format!("{id}-{}.part", Uuid::now_v7()));
+    let file = File::create_new(&unfinished).map_err(|error| failed(what, &unfinished, error))?;
     let not_written = |error| failed(what, &unfinished, arrow_error(error));
     let hashing = Hashing {
         file: std::io::BufWriter::new(file),
@@ -142,11 +146,14 @@ fn put(folder: &Path, stream: &StreamName, id: BatchId, rows: &RecordBatch) -> R
     let file = hashing
         .file
         .into_inner()
-        .map_err(|error| failed(what, &path, error.into_error()))?;
+        .map_err(|error| failed(what, &unfinished, error.into_error()))?;
 
     // The name appears only once the bytes are on the disk, and the folder's own entry with it.
     file.sync_all()
         .map_err(|error| failed(what, &unfinished, error))?;
+    let digits = digest.to_string();
+    let name = format!("{stream}/{id}-{}.arrow", &digits[..16]);
+    let path = folder.join(&name);
     fs::rename(&unfinished, &path).map_err(|error| failed(what, &path, error))?;
     sync_folder(&parent).map_err(|error| failed(what, &parent, error))?;
     Ok(Spooled {

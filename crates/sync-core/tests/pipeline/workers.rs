@@ -4,11 +4,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use futures_util::FutureExt as _;
+use futures_util::{FutureExt as _, StreamExt as _};
 use sync_core::clock::{ManualClock, Sleeper};
 use sync_core::pipeline::RunReport;
+use sync_core::spool::{FolderSpool, Spool as _};
 use sync_core::store::{Holder, LeaseRequest, SqliteStore, SqliteStoreOptions, Store};
-use sync_core::{DeleteDetection, RecordKey, RunId};
+use sync_core::{
+    Batch, BatchPlace, DeleteDetection, Operation, ReadRequest, RecordKey, RunId, Source as _,
+    Window,
+};
 use time::OffsetDateTime;
 use tokio::sync::Semaphore;
 
@@ -142,6 +146,40 @@ async fn a_worker_that_was_away_for_too_long_is_refused_and_everything_arrives_o
     );
     drop(store);
     world.assert_equal_in_thread();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_runs_that_spool_the_same_batch_at_once_each_get_back_what_they_put_in() {
+    let (world, _) = world();
+    let stream = Arc::new(world.books.discover().await.unwrap().remove(0));
+    let window = Window {
+        from: None,
+        until: at(60),
+    };
+    let mut pages = world
+        .books
+        .read(ReadRequest::changes(Arc::clone(&stream), window, None));
+    let page = pages.next().await.unwrap().unwrap();
+    let place = BatchPlace {
+        pipeline: "test".into(),
+        company: "acme".into(),
+        operation: Operation::Upsert,
+        window,
+        ordinal: 0,
+    };
+    // Each run has a time of its own in the rows.
+    let batch =
+        |seconds| Batch::new(Arc::clone(&stream), place.clone(), &page.rows, at(seconds)).unwrap();
+    let (one, other) = (batch(1), batch(2));
+    assert_eq!(one.id(), other.id());
+    for _ in 0..50 {
+        let spool = FolderSpool::open(world.folder.path().join("spool")).unwrap();
+        let (first, second) = tokio::join!(spool.put(&one), spool.put(&other));
+        for (batch, spooled) in [(&one, first.unwrap()), (&other, second.unwrap())] {
+            assert_eq!(&spool.get(&spooled).await.unwrap(), batch.rows());
+            spool.remove(&spooled).await.unwrap();
+        }
+    }
 }
 
 #[tokio::test]
