@@ -156,6 +156,73 @@ pub struct BatchPlace {
     pub ordinal: u64,
 }
 
+/// Rows with what identifies each of them and its state: hashed once, however often they are asked for.
+#[derive(Clone, Debug)]
+pub struct Records {
+    rows: RecordBatch,
+    keys: Vec<RecordKey>,
+    ids: Vec<RecordId>,
+}
+
+impl Records {
+    /// Finds keys and ids of `rows`, as [`record_keys`] and [`record_ids`] do.
+    ///
+    /// # Errors
+    ///
+    /// As theirs.
+    pub fn identified(company: &str, stream: &StreamDescriptor, rows: RecordBatch) -> Result<Self> {
+        let keys = record_keys(stream, &rows)?;
+        let ids = record_ids(company, stream, &rows, &keys)?;
+        Ok(Self { rows, keys, ids })
+    }
+
+    /// The rows.
+    pub fn rows(&self) -> &RecordBatch {
+        &self.rows
+    }
+
+    /// What identifies each row.
+    pub fn keys(&self) -> &[RecordKey] {
+        &self.keys
+    }
+
+    /// The id of each row's state.
+    pub fn ids(&self) -> &[RecordId] {
+        &self.ids
+    }
+
+    /// How many there are.
+    pub fn len(&self) -> usize {
+        self.keys.len()
+    }
+
+    /// Whether there are none.
+    pub fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+}
+
+#[cfg(feature = "pipeline")]
+impl Records {
+    /// Those that are wanted, by their rows.
+    pub(crate) fn only(self, wanted: &[bool]) -> Result<Self> {
+        if wanted.iter().all(|wanted| *wanted) {
+            return Ok(self);
+        }
+        let mask = BooleanArray::from(wanted.to_vec());
+        let rows = arrow_select::filter::filter_record_batch(&self.rows, &mask);
+        let mut by_key = wanted.iter();
+        let mut by_id = wanted.iter();
+        let Self {
+            mut keys, mut ids, ..
+        } = self;
+        keys.retain(|_| by_key.next().is_some_and(|wanted| *wanted));
+        ids.retain(|_| by_id.next().is_some_and(|wanted| *wanted));
+        let rows = rows.map_err(not_a_batch)?;
+        Ok(Self { rows, keys, ids })
+    }
+}
+
 /// A bounded set of records of one stream: the unit of delivery, replay and audit.
 ///
 /// Ids of records and of the batch are functions of content, so that the same input has the same
@@ -177,25 +244,39 @@ impl Batch {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Internal`] where the rows lack a key column, and [`ErrorKind::Unsupported`]
-    /// where they have one of a type that no batch carries.
+    /// [`ErrorKind::Internal`] where the rows lack a key column, [`ErrorKind::Data`] where a key is
+    /// null, and [`ErrorKind::Unsupported`] where they have a column of a type that no batch carries.
     pub fn new(
         stream: Arc<StreamDescriptor>,
         place: BatchPlace,
         rows: &RecordBatch,
         synced_at: OffsetDateTime,
     ) -> Result<Self> {
-        let keys = record_keys(&stream, rows)?;
-        let record_ids = record_ids(&place.company, &stream, rows, &keys)?;
-        let id = batch_id(&stream.name, &place, &record_ids);
-        let rows = with_system_columns(&stream, &place, rows, id, &record_ids, synced_at)?;
+        let records = Records::identified(&place.company, &stream, rows.clone())?;
+        Self::of(stream, place, records, synced_at)
+    }
+
+    /// As [`Batch::new`], of rows that have their ids already.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Internal`] where the rows lack a column that the stream declares.
+    pub fn of(
+        stream: Arc<StreamDescriptor>,
+        place: BatchPlace,
+        records: Records,
+        synced_at: OffsetDateTime,
+    ) -> Result<Self> {
+        let Records { rows, keys, ids } = records;
+        let id = batch_id(&stream.name, &place, &ids);
+        let rows = with_system_columns(&stream, &place, &rows, id, &ids, synced_at)?;
         Ok(Self {
             id,
             stream,
             place,
             rows,
             keys,
-            record_ids,
+            record_ids: ids,
             ledger_entry: None,
         })
     }
@@ -211,12 +292,12 @@ impl Batch {
         place: BatchPlace,
         rows: RecordBatch,
     ) -> Result<Self> {
-        let keys = record_keys(&stream, &rows)?;
         let own: Vec<usize> = (0..rows.num_columns())
             .filter(|&column| !rows.schema_ref().field(column).name().starts_with('_'))
             .collect();
         let sources_own = rows.project(&own).map_err(not_a_batch)?;
-        let record_ids = record_ids(&place.company, &stream, &sources_own, &keys)?;
+        let records = Records::identified(&place.company, &stream, sources_own)?;
+        let (keys, record_ids) = (records.keys, records.ids);
         if batch_id(&stream.name, &place, &record_ids) != id {
             let what = "the spooled rows are not those that the ledger names";
             return Err(Error::new(ErrorKind::Data, what).with("batch", id.to_string()));
@@ -350,11 +431,14 @@ pub fn record_ids(
     rows: &RecordBatch,
     keys: &[RecordKey],
 ) -> Result<Vec<RecordId>> {
-    let mut columns: Vec<(String, Column<'_>)> = Vec::with_capacity(rows.num_columns());
-    for (field, column) in rows.schema_ref().fields().iter().zip(Column::all(rows)?) {
-        columns.push((field.name().clone(), column));
-    }
-    columns.sort_by(|(left, _), (right, _)| left.cmp(right));
+    let fields = rows.schema_ref().fields().iter();
+    let mut columns: Vec<_> = fields.zip(Column::all(rows)?).collect();
+    columns.sort_by_key(|(field, _)| field.name());
+    // A name goes in with every value of its column, so it is written out once.
+    let columns: Vec<_> = columns
+        .into_iter()
+        .map(|(field, column)| (tagged_name(field.name(), &column), column))
+        .collect();
     let domain = Hasher::new("intacct-sync/record/1")
         .part(company.as_bytes())
         .part(stream.name.as_str().as_bytes());
@@ -363,7 +447,7 @@ pub fn record_ids(
     let ids = keys.iter().enumerate().map(|(row, key)| {
         content.clear();
         for (name, column) in &columns {
-            push_content(&mut content, &mut text, name, column.value(row));
+            push_content(&mut content, &mut text, name, &column.value(row));
         }
         domain
             .clone()
@@ -374,30 +458,41 @@ pub fn record_ids(
     Ok(ids.collect())
 }
 
-/// Name and value, each behind its length or of a fixed one, with the value's type between them.
-fn push_content(content: &mut Vec<u8>, text: &mut String, name: &str, value: Value<'_>) {
-    if value.is_null() {
-        return;
-    }
-    let mut put = |tag: u8, bytes: &[u8]| {
-        content.extend_from_slice(&(name.len() as u64).to_le_bytes());
-        content.extend_from_slice(name.as_bytes());
-        content.push(tag);
+/// A column's name behind its length, and the tag of its type.
+fn tagged_name(name: &str, column: &Column<'_>) -> Vec<u8> {
+    let mut tagged = Vec::with_capacity(name.len() + 9);
+    tagged.extend_from_slice(&(name.len() as u64).to_le_bytes());
+    tagged.extend_from_slice(name.as_bytes());
+    tagged.push(match column {
+        Column::Text(_) => b't',
+        Column::Integer(_) => b'i',
+        Column::Boolean(_) => b'b',
+        Column::Date(_) => b'd',
+        Column::Timestamp(_) => b's',
+        Column::Decimal(..) => b'n',
+    });
+    tagged
+}
+
+/// A value that is not null, behind its column's name and its own length.
+fn push_content(content: &mut Vec<u8>, text: &mut String, tagged_name: &[u8], value: &Value<'_>) {
+    let mut put = |bytes: &[u8]| {
+        content.extend_from_slice(tagged_name);
         content.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
         content.extend_from_slice(bytes);
     };
     match value {
         Value::Null => {}
-        Value::Text(value) => put(b't', value.as_bytes()),
-        Value::Integer(value) => put(b'i', &value.to_le_bytes()),
-        Value::Boolean(value) => put(b'b', &[u8::from(value)]),
-        Value::Date(value) => put(b'd', &value.to_le_bytes()),
-        Value::Timestamp(value) => put(b's', &value.to_le_bytes()),
-        Value::Decimal(value) => {
+        Value::Text(value) => put(value.as_bytes()),
+        Value::Integer(value) => put(&value.to_le_bytes()),
+        Value::Boolean(value) => put(&[u8::from(*value)]),
+        Value::Date(value) => put(&value.to_le_bytes()),
+        Value::Timestamp(value) => put(&value.to_le_bytes()),
+        Value::Decimal(_) => {
             // As text, so that the same amount at another scale is the same content.
             text.clear();
             value.push_to(text);
-            put(b'n', text.as_bytes());
+            put(text.as_bytes());
         }
     }
 }

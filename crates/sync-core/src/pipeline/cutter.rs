@@ -44,7 +44,8 @@ pub(crate) struct Cutter {
     schema: SchemaRef,
     keep_together: Option<String>,
     size: CutSize,
-    held: RecordBatch,
+    /// What is held, in order: joined only where a piece may be cut, not with every page.
+    held: Vec<RecordBatch>,
     pages: VecDeque<PageEnd>,
 }
 
@@ -59,24 +60,19 @@ struct PageEnd {
 
 impl Cutter {
     pub(crate) fn new(schema: SchemaRef, keep_together: Option<String>, size: CutSize) -> Self {
-        let held = RecordBatch::new_empty(SchemaRef::clone(&schema));
         Self {
             schema,
             keep_together,
             size,
-            held,
+            held: Vec::new(),
             pages: VecDeque::new(),
         }
     }
 
     /// Takes a page in.
-    pub(crate) fn push(&mut self, page: SourceBatch) -> Result<()> {
-        self.held = if self.held.num_rows() == 0 {
-            page.rows
-        } else {
-            concat_batches(&self.schema, [&self.held, &page.rows]).map_err(misfit)?
-        };
-        let (rows, unreadable, cursor) = (self.held.num_rows(), page.rejected, page.cursor);
+    pub(crate) fn push(&mut self, page: SourceBatch) {
+        self.held.push(page.rows);
+        let (rows, unreadable, cursor) = (self.rows(), page.rejected, page.cursor);
         let origin = page.origin;
         self.pages.push_back(PageEnd {
             rows,
@@ -84,17 +80,17 @@ impl Cutter {
             cursor,
             origin,
         });
-        Ok(())
     }
 
     /// The next piece, once enough is held to say where it ends.
     pub(crate) fn cut(&mut self) -> Result<Option<Cut>> {
-        let rows = self.held.num_rows();
+        let rows = self.rows();
         let target = self.target();
         if rows < target {
             return Ok(None);
         }
-        let Some(end) = self.boundary(target)? else {
+        let held = self.joined()?;
+        let Some(end) = self.boundary(&held, target)? else {
             if rows > self.size.max_rows {
                 let what =
                     "records that belong together are more than a batch of this sink may have";
@@ -104,7 +100,7 @@ impl Cutter {
             }
             return Ok(None);
         };
-        self.take(end).map(Some)
+        self.take(&held, end).map(Some)
     }
 
     /// What is left once the last page is in.
@@ -112,12 +108,31 @@ impl Cutter {
         if self.pages.is_empty() {
             return Ok(None);
         }
-        self.take(self.held.num_rows()).map(Some)
+        let held = self.joined()?;
+        self.take(&held, held.num_rows()).map(Some)
+    }
+
+    fn rows(&self) -> usize {
+        self.held.iter().map(RecordBatch::num_rows).sum()
+    }
+
+    /// Everything that is held, as one.
+    fn joined(&mut self) -> Result<RecordBatch> {
+        let joined = match self.held.as_slice() {
+            [one] => one.clone(),
+            several => concat_batches(&self.schema, several).map_err(misfit)?,
+        };
+        self.held = vec![joined.clone()];
+        Ok(joined)
     }
 
     fn target(&self) -> usize {
-        let rows = self.held.num_rows().max(1);
-        let bytes_a_row = (self.held.get_array_memory_size() / rows).max(1);
+        let bytes: usize = self
+            .held
+            .iter()
+            .map(RecordBatch::get_array_memory_size)
+            .sum();
+        let bytes_a_row = (bytes / self.rows().max(1)).max(1);
         let by_bytes = self.size.max_bytes / bytes_a_row;
         self.size
             .target_rows
@@ -128,24 +143,23 @@ impl Cutter {
 
     /// The last place at or before `target`, else the first behind it, where nothing is parted.
     /// The end of what is held is no such place while the next page may go on with the same value.
-    fn boundary(&self, target: usize) -> Result<Option<usize>> {
+    fn boundary(&self, held: &RecordBatch, target: usize) -> Result<Option<usize>> {
         let Some(name) = &self.keep_together else {
             return Ok(Some(target));
         };
-        let rows = self.held.num_rows();
-        let column = Column::named(&self.held, name)?;
+        let rows = held.num_rows();
+        let column = Column::named(held, name)?;
         let parts = |at: usize| column.value(at - 1) != column.value(at);
         let before = (1..=target.min(rows - 1)).rev().find(|&at| parts(at));
         let behind = || (target..rows).find(|&at| at > 0 && parts(at));
         Ok(before.or_else(behind))
     }
 
-    fn take(&mut self, end: usize) -> Result<Cut> {
-        let rows = self.held.slice(0, end);
-        let rest = self.held.num_rows() - end;
+    fn take(&mut self, held: &RecordBatch, end: usize) -> Result<Cut> {
+        let rows = held.slice(0, end);
         // The rest is copied, so that the piece's buffers are freed with the piece.
-        let rest = self.held.slice(end, rest);
-        self.held = concat_batches(&self.schema, [&rest]).map_err(misfit)?;
+        let rest = held.slice(end, held.num_rows() - end);
+        self.held = vec![concat_batches(&self.schema, [&rest]).map_err(misfit)?];
         let origins = self.origins(end);
         let (mut unreadable, mut cursor) = (Vec::new(), None);
         while self.pages.front().is_some_and(|page| page.rows <= end) {
@@ -225,7 +239,7 @@ mod tests {
                 let rows = RecordBatch::try_new(Arc::clone(&schema), vec![Arc::new(Int64Array::from(values))]).unwrap();
                 let mut page = SourceBatch::new(rows);
                 page.cursor = Some(Cursor(format!("{number}:{}", all.len())));
-                cutter.push(page).unwrap();
+                cutter.push(page);
                 while let Some(cut) = cutter.cut().unwrap() { cuts.push(cut); }
             }
             cuts.extend(cutter.finish().unwrap());

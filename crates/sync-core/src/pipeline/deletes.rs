@@ -154,11 +154,11 @@ impl StreamRun<'_> {
         if keys.is_empty() {
             return Ok(());
         }
-        let rows = self.key_rows(keys)?;
+        let records = self.identified(self.key_rows(keys)?)?;
         let place = self.place(Operation::Delete, window, *next_ordinal);
         *next_ordinal += 1;
         let piece = Piece {
-            rows: &rows,
+            records,
             origins: Vec::new(),
             cursor: None,
             unreadable: &[],

@@ -5,8 +5,7 @@ use std::pin::pin;
 use std::sync::Arc;
 use std::time::Instant;
 
-use arrow_array::{Array as _, BooleanArray, RecordBatch};
-use arrow_select::filter::filter_record_batch;
+use arrow_array::{Array as _, RecordBatch};
 use futures_util::future::{Either, join, select};
 use time::OffsetDateTime;
 use tokio::sync::mpsc;
@@ -17,7 +16,7 @@ use super::held_lease::HeldLease;
 use super::report::StreamReport;
 use super::{Parts, Pipeline};
 use crate::batch::{
-    Batch, BatchPlace, Operation, SourceBatch, UnreadableRecord, record_ids, record_keys,
+    Batch, BatchPlace, Operation, Records, SourceBatch, UnreadableRecord, record_keys,
 };
 use crate::column::Column;
 use crate::error::{Error, ErrorKind, Result, Retry};
@@ -52,7 +51,7 @@ pub(super) struct Ready {
 
 /// What a batch is made of.
 pub(super) struct Piece<'a> {
-    pub(super) rows: &'a RecordBatch,
+    pub(super) records: Records,
     pub(super) origins: Vec<OriginSpan>,
     pub(super) cursor: Option<Cursor>,
     /// What could not be read on the way to it.
@@ -324,9 +323,9 @@ impl<'a> StreamRun<'a> {
             let letters: Vec<_> = unreadable.into_iter().map(DeadLetter::from).collect();
             self.report.rejected += letters.len() as u64;
             let total = rows.num_rows();
-            let rows = self.changed_rows(rows, &mut origins).await?;
-            self.report.unchanged += (total - rows.num_rows()) as u64;
-            if rows.num_rows() == 0 {
+            let records = self.changed_records(rows, &mut origins).await?;
+            self.report.unchanged += (total - records.len()) as u64;
+            if records.is_empty() {
                 let store = &self.parts().store;
                 store
                     .advance(&self.claim, cursor.as_ref(), &letters)
@@ -336,7 +335,7 @@ impl<'a> StreamRun<'a> {
             let place = self.place(Operation::Upsert, intake.window, intake.next_ordinal);
             intake.next_ordinal += 1;
             let piece = Piece {
-                rows: &rows,
+                records,
                 origins,
                 cursor,
                 unreadable: &letters,
@@ -359,7 +358,7 @@ impl<'a> StreamRun<'a> {
                 Some(page) => {
                     let page = page?;
                     self.take_note(&page, intake.census).await?;
-                    intake.cutter.push(page)?;
+                    intake.cutter.push(page);
                 }
             }
         }
@@ -385,37 +384,33 @@ impl<'a> StreamRun<'a> {
     }
 
     /// The rows that the destination does not have in this state; of several with one key, the last.
-    async fn changed_rows(
+    async fn changed_records(
         &self,
         rows: RecordBatch,
         origins: &mut Vec<OriginSpan>,
-    ) -> Result<RecordBatch> {
-        let keys = record_keys(&self.stream, &rows)?;
-        let ids = record_ids(self.parts().source.company(), &self.stream, &rows, &keys)?;
-        let records: Vec<_> = keys.into_iter().zip(ids).collect();
-        let mut wanted = self.parts().store.changed(self.scope(), &records).await?;
+    ) -> Result<Records> {
+        let records = self.identified(rows)?;
+        let known = records.keys().iter().cloned();
+        let asked: Vec<_> = known.zip(records.ids().iter().copied()).collect();
+        let mut wanted = self.parts().store.changed(self.scope(), &asked).await?;
         let mut seen = HashSet::with_capacity(records.len());
-        for ((key, _), wanted) in records.iter().zip(&mut wanted).rev() {
+        for (key, wanted) in records.keys().iter().zip(&mut wanted).rev() {
             *wanted = seen.insert(key) && *wanted;
         }
-        if wanted.iter().all(|wanted| *wanted) {
-            return Ok(rows);
-        }
         *origins = kept(origins, &wanted);
-        filter_record_batch(&rows, &BooleanArray::from(wanted)).map_err(|error| {
-            Error::new(ErrorKind::Internal, "unchanged rows cannot be left out").caused_by(error)
-        })
+        records.only(&wanted)
+    }
+
+    /// The rows with their ids.
+    pub(super) fn identified(&self, rows: RecordBatch) -> Result<Records> {
+        Records::identified(self.parts().source.company(), &self.stream, rows)
     }
 
     pub(super) async fn ready(&self, place: BatchPlace, piece: Piece<'_>) -> Result<Ready> {
         let Parts { store, spool, .. } = self.parts();
         let synced_at = self.pipeline.clock.now();
-        let batch = Batch::new(
-            Arc::clone(&self.stream),
-            place.clone(),
-            piece.rows,
-            synced_at,
-        )?;
+        let stream = Arc::clone(&self.stream);
+        let batch = Batch::of(stream, place.clone(), piece.records, synced_at)?;
         let prepared = PreparedBatch {
             id: batch.id(),
             run: self.run(),
