@@ -9,14 +9,14 @@ use futures_util::TryStreamExt as _;
 use time::Date;
 
 use super::Parts;
+use super::delivery::Piece;
 use super::event::Event;
-use super::stream_run::{Piece, StreamRun};
+use super::extraction::Extraction;
 use crate::batch::{Operation, RecordKey, UnreadableRecord, record_keys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Deletion, ReadRequest};
 use crate::stream::{DeleteDetection, TotalsShape};
 use crate::totals::{ControlTotals, TotalsQuery};
-use crate::window::Window;
 
 /// Deletes are cut into batches of this many keys.
 const KEYS_A_BATCH: usize = 4_096;
@@ -24,50 +24,44 @@ const KEYS_A_BATCH: usize = 4_096;
 /// Most days whose keys are compared by themselves; where more differ, all keys are.
 const MOST_DAYS: usize = 1_000;
 
-impl StreamRun<'_> {
+impl Extraction {
     /// Delivers the deletes of a window whose changes are all settled. Gives the source's totals
     /// where it had to ask for them and they still hold.
-    pub(super) async fn find_deletes(
-        &mut self,
-        window: Window,
-        mut next_ordinal: u64,
-    ) -> Result<Option<ControlTotals>> {
-        match self.stream.delete_detection {
+    pub(super) async fn find_deletes(&mut self) -> Result<Option<ControlTotals>> {
+        match self.stream().delete_detection {
             DeleteDetection::None => return Ok(None),
             DeleteDetection::FullRead => {
                 self.keyless.iter().try_for_each(refuse_keyless)?;
-                self.deliver_missing(window, &mut next_ordinal, Certainty::Whole)
-                    .await?;
+                self.deliver_missing(Certainty::Whole).await?;
                 return Ok(None);
             }
             DeleteDetection::KeySet => {}
             DeleteDetection::AuditHistory => {
-                let told = match self.told(window).await {
+                let told = match self.told().await {
                     Ok(told) => told,
                     // What reaches beyond that list stops the comparison too, and that says so.
                     Err(error) => {
                         let error = error.chain();
-                        tracing::warn!(stream = %self.stream.name, error, "comparing keys instead");
-                        self.report.delete_detection = DeleteDetection::KeySet;
+                        tracing::warn!(stream = %self.stream().name, error, "comparing keys instead");
+                        self.to.report().delete_detection = DeleteDetection::KeySet;
                         Vec::new()
                     }
                 };
                 let unnamed = |deletion: &Deletion| matches!(deletion, Deletion::Unknown(_));
                 let is_whole = !told.iter().any(unnamed);
-                self.deliver_told(window, &mut next_ordinal, told).await?;
+                self.deliver_told(told).await?;
                 if !is_whole {
                     self.list_keys().await?;
-                    self.deliver_missing(window, &mut next_ordinal, Certainty::Whole)
-                        .await?;
+                    self.deliver_missing(Certainty::Whole).await?;
                     return Ok(None);
                 }
             }
         }
-        let totals = self.totals_of_as_many(window).await?;
+        let totals = self.totals_of_as_many().await?;
         if totals.is_some() {
             return Ok(totals);
         }
-        let certainty = match self.days_that_differ(window).await? {
+        let certainty = match self.days_that_differ().await? {
             Some(days) => {
                 self.list_keys_of(days).await?;
                 Certainty::InParts
@@ -77,28 +71,22 @@ impl StreamRun<'_> {
                 Certainty::Whole
             }
         };
-        self.deliver_missing(window, &mut next_ordinal, certainty)
-            .await?;
+        self.deliver_missing(certainty).await?;
         Ok(None)
     }
 
     /// What the source itself says was deleted.
-    async fn told(&self, window: Window) -> Result<Vec<Deletion>> {
-        if window.from.is_none() {
+    async fn told(&self) -> Result<Vec<Deletion>> {
+        if self.window.from.is_none() {
             // What was deleted before anything was delivered is nothing to deliver.
             return Ok(Vec::new());
         }
-        let source = &self.parts().source;
-        let told = source.deletions(Arc::clone(&self.stream), window);
+        let source = &self.to.parts().source;
+        let told = source.deletions(Arc::clone(self.stream()), self.window);
         told.try_concat().await
     }
 
-    async fn deliver_told(
-        &mut self,
-        window: Window,
-        next_ordinal: &mut u64,
-        told: Vec<Deletion>,
-    ) -> Result<()> {
+    async fn deliver_told(&mut self, told: Vec<Deletion>) -> Result<()> {
         let (mut keys, mut owners) = (Vec::new(), Vec::new());
         for deletion in told {
             match deletion {
@@ -107,31 +95,26 @@ impl StreamRun<'_> {
                 Deletion::Unknown(_) => {}
             }
         }
-        let store = Arc::clone(&self.parts().store);
-        let mut gone = store.live_keys(self.scope(), &keys).await?;
-        gone.extend(store.keys_of_owners(self.scope(), &owners).await?);
+        let store = Arc::clone(&self.to.parts().store);
+        let mut gone = store.live_keys(self.to.scope(), &keys).await?;
+        gone.extend(store.keys_of_owners(self.to.scope(), &owners).await?);
         gone.sort();
         gone.dedup();
         for keys in gone.chunks(KEYS_A_BATCH) {
             // What was made again under the same key lives.
             let keys = self.without_existing(keys.to_vec()).await?;
-            self.deliver_deletes(window, next_ordinal, &keys).await?;
+            self.deliver_deletes(&keys).await?;
         }
         Ok(())
     }
 
     /// Delivers the records that the census has not seen.
-    async fn deliver_missing(
-        &mut self,
-        window: Window,
-        next_ordinal: &mut u64,
-        certainty: Certainty,
-    ) -> Result<()> {
-        let store = Arc::clone(&self.parts().store);
+    async fn deliver_missing(&mut self, certainty: Certainty) -> Result<()> {
+        let store = Arc::clone(&self.to.parts().store);
         let mut after = None;
         loop {
             let mut keys = store
-                .missing_keys(self.scope(), after.as_ref(), KEYS_A_BATCH)
+                .missing_keys(self.to.scope(), after.as_ref(), KEYS_A_BATCH)
                 .await?;
             let Some(last) = keys.last() else {
                 return Ok(());
@@ -141,39 +124,33 @@ impl StreamRun<'_> {
                 // A record may have moved to a day that was not listed.
                 keys = self.without_existing(keys).await?;
             }
-            self.deliver_deletes(window, next_ordinal, &keys).await?;
+            self.deliver_deletes(&keys).await?;
         }
     }
 
-    async fn deliver_deletes(
-        &mut self,
-        window: Window,
-        next_ordinal: &mut u64,
-        keys: &[RecordKey],
-    ) -> Result<()> {
+    async fn deliver_deletes(&mut self, keys: &[RecordKey]) -> Result<()> {
         if keys.is_empty() {
             return Ok(());
         }
         let records = self.identified(self.key_rows(keys)?)?;
-        let place = self.place(Operation::Delete, window, *next_ordinal);
-        *next_ordinal += 1;
+        let place = self.next_place(Operation::Delete);
         let piece = Piece {
             records,
             origins: Vec::new(),
             cursor: None,
             unreadable: &[],
         };
-        let ready = self.ready(place, piece).await?;
-        let receipt = self.parts().sink.write(&ready.batch).await?;
-        self.settle(&ready, receipt).await
+        let ready = self.to.ready(place, piece).await?;
+        let receipt = self.to.sink.write(&ready.batch).await?;
+        self.to.settle(&ready, receipt).await
     }
 
     async fn without_existing(&self, mut keys: Vec<RecordKey>) -> Result<Vec<RecordKey>> {
         if keys.is_empty() {
             return Ok(keys);
         }
-        let source = &self.parts().source;
-        if let Some(existing) = source.existing(&self.stream, &keys).await? {
+        let source = &self.to.parts().source;
+        if let Some(existing) = source.existing(self.stream(), &keys).await? {
             let existing: HashSet<_> = existing.into_iter().collect();
             keys.retain(|key| !existing.contains(key));
         }
@@ -185,30 +162,30 @@ impl StreamRun<'_> {
     /// Every delivered record was in the source, so equal numbers mean equal sets, unless a record
     /// became visible late and another was deleted meanwhile; the next run's lookback delivers the
     /// late one, and then the numbers differ.
-    async fn totals_of_as_many(&self, window: Window) -> Result<Option<ControlTotals>> {
-        let Parts { source, store, .. } = self.parts();
-        let query = TotalsQuery::of(Arc::clone(&self.stream)).modified_before(window.until);
+    async fn totals_of_as_many(&self) -> Result<Option<ControlTotals>> {
+        let Parts { source, store, .. } = self.to.parts();
+        let query = TotalsQuery::of(Arc::clone(self.stream())).modified_before(self.window.until);
         let totals = source.control_totals(&query).await?;
-        let live = store.live_records(self.scope()).await?;
+        let live = store.live_records(self.to.scope()).await?;
         Ok(totals.filter(|totals| totals.records() == live))
     }
 
     /// The days of the period column on which the two sides have not as many records; none where all
     /// keys are to be compared.
-    async fn days_that_differ(&self, window: Window) -> Result<Option<Vec<String>>> {
-        let Some(period) = &self.stream.period else {
+    async fn days_that_differ(&self) -> Result<Option<Vec<String>>> {
+        let Some(period) = &self.stream().period else {
             return Ok(None);
         };
-        let Parts { source, store, .. } = self.parts();
-        let Some(ours) = store.live_by_period(self.scope()).await? else {
+        let Parts { source, store, .. } = self.to.parts();
+        let Some(ours) = store.live_by_period(self.to.scope()).await? else {
             return Ok(None);
         };
-        let mut by_day = (*self.stream).clone();
+        let mut by_day = (**self.stream()).clone();
         by_day.totals = TotalsShape {
             sums: Vec::new(),
             group_by: vec![period.clone()],
         };
-        let query = TotalsQuery::of(Arc::new(by_day)).modified_before(window.until);
+        let query = TotalsQuery::of(Arc::new(by_day)).modified_before(self.window.until);
         let Some(totals) = source.control_totals(&query).await? else {
             return Ok(None);
         };
@@ -236,30 +213,34 @@ impl StreamRun<'_> {
             let what = "a day of the control totals is not written as 2026-01-31";
             Error::new(ErrorKind::Protocol, what).caused_by(error)
         })?;
-        let store = &self.parts().store;
-        store.begin_census(&self.claim, Some(&days)).await?;
-        let request = ReadRequest::keys_of_periods(Arc::clone(&self.stream), periods);
+        let store = &self.to.parts().store;
+        store.begin_census(&self.to.claim, Some(&days)).await?;
+        let request = ReadRequest::keys_of_periods(Arc::clone(self.stream()), periods);
         self.take_census(request).await
     }
 
     async fn list_keys(&self) -> Result<()> {
-        self.parts().store.begin_census(&self.claim, None).await?;
-        self.take_census(ReadRequest::keys(Arc::clone(&self.stream)))
+        self.to
+            .parts()
+            .store
+            .begin_census(&self.to.claim, None)
+            .await?;
+        self.take_census(ReadRequest::keys(Arc::clone(self.stream())))
             .await
     }
 
     async fn take_census(&self, request: ReadRequest) -> Result<()> {
-        let store = &self.parts().store;
-        let mut pages = self.pipeline.read_ahead(request);
+        let store = &self.to.parts().store;
+        let mut pages = self.to.pipeline.read_ahead(request);
         let mut listed = 0;
         while let Some(page) = pages.recv().await {
             let page = page?;
             page.rejected.iter().try_for_each(refuse_keyless)?;
-            let keys = record_keys(&self.stream, &page.rows)?;
+            let keys = record_keys(self.stream(), &page.rows)?;
             listed += keys.len() as u64;
-            store.count_keys(&self.claim, &keys).await?;
-            self.observe(Event::KeysListed {
-                stream: &self.stream.name,
+            store.count_keys(&self.to.claim, &keys).await?;
+            self.to.observe(Event::KeysListed {
+                stream: &self.stream().name,
                 keys: listed,
             });
         }
@@ -276,10 +257,10 @@ impl StreamRun<'_> {
                 None => plain,
             }
         };
-        let mut fields = Vec::with_capacity(self.stream.key.len());
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.stream.key.len());
-        for (position, name) in self.stream.key.iter().enumerate() {
-            let field = self.stream.field(name)?;
+        let mut fields = Vec::with_capacity(self.stream().key.len());
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.stream().key.len());
+        for (position, name) in self.stream().key.iter().enumerate() {
+            let field = self.stream().field(name)?;
             let mut texts = Vec::with_capacity(keys.len());
             for key in keys {
                 texts.push(key.values().nth(position).ok_or_else(|| not_keys(None))?);

@@ -22,8 +22,11 @@ use crate::stream::{StreamDescriptor, StreamName};
 
 mod cutter;
 mod deletes;
+mod delivery;
 mod event;
+mod extraction;
 mod held_lease;
+mod recovery;
 mod report;
 mod stream_run;
 mod tie_out;
@@ -165,11 +168,15 @@ impl Pipeline {
             streams: &names,
         });
 
+        let pipeline = Arc::new(self.clone());
         let mut reports = Vec::with_capacity(streams.len());
         for stream in streams {
-            let mut stream_run = StreamRun::new(self, run, Arc::new(stream));
-            let outcome = stream_run.complete().await;
-            let report = stream_run.into_report(outcome.as_ref().err());
+            let stream_run = StreamRun {
+                pipeline: Arc::clone(&pipeline),
+                run,
+                stream: Arc::new(stream),
+            };
+            let (report, outcome) = stream_run.complete().await;
             match &outcome {
                 Ok(()) => self
                     .observer

@@ -8,7 +8,7 @@ use time::OffsetDateTime;
 use crate::finding::{Finding, Severity};
 use crate::id::RunId;
 use crate::ledger::Head;
-use crate::stream::{DeleteDetection, StreamName};
+use crate::stream::{DeleteDetection, StreamDescriptor, StreamName};
 use crate::totals::Difference;
 use crate::window::Window;
 
@@ -63,9 +63,9 @@ pub struct StreamReport {
 }
 
 impl StreamReport {
-    pub(crate) fn new(stream: StreamName, delete_detection: DeleteDetection) -> Self {
+    pub(crate) fn new(stream: &StreamDescriptor) -> Self {
         Self {
-            stream,
+            stream: stream.name.clone(),
             window: None,
             read: 0,
             unchanged: 0,
@@ -74,7 +74,7 @@ impl StreamReport {
             rejected: 0,
             recovered: 0,
             calls: 0,
-            delete_detection,
+            delete_detection: stream.delete_detection,
             tie_out: TieOut::NotCompared {
                 reason: "the stream is not complete".into(),
             },

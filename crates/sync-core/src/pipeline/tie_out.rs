@@ -4,18 +4,17 @@ use std::sync::Arc;
 
 use time::OffsetDateTime;
 
-use super::Parts;
+use super::delivery::Delivery;
 use super::report::TieOut;
-use super::stream_run::StreamRun;
 use crate::error::Result;
 use crate::ledger::EntryKind;
 use crate::totals::{ControlTotals, TotalsQuery};
 
-impl StreamRun<'_> {
+impl Delivery {
     /// Compares both sides and notes the verdict in the ledger. The source is asked, unless its
     /// totals are known.
     pub(super) async fn tie_out(
-        &mut self,
+        &self,
         as_of: OffsetDateTime,
         known: Option<ControlTotals>,
     ) -> Result<()> {
@@ -25,12 +24,12 @@ impl StreamRun<'_> {
             .store
             .note(&self.claim, EntryKind::TiedOut, &body.to_string())
             .await?;
-        self.report.tie_out = verdict;
+        self.report().tie_out = verdict;
         Ok(())
     }
 
     async fn compare(&self, as_of: OffsetDateTime, known: Option<ControlTotals>) -> Result<TieOut> {
-        let Parts { source, sink, .. } = self.parts();
+        let (source, sink) = (&self.parts().source, &self.sink);
         let query = TotalsQuery::of(Arc::clone(&self.stream)).modified_before(as_of);
         let not_compared = |who: &str| TieOut::NotCompared {
             reason: format!("the {who} cannot tell its totals"),
@@ -64,7 +63,7 @@ impl StreamRun<'_> {
             as_of,
             differences,
             in_flight,
-            rejected: self.report.rejected,
+            rejected: self.report().rejected,
         })
     }
 }

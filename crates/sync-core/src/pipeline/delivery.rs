@@ -1,0 +1,246 @@
+//! One stream on its way to one sink: batches are prepared, written and settled, in this order.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use arrow_array::Array as _;
+
+use super::event::Event;
+use super::held_lease::HeldLease;
+use super::report::StreamReport;
+use super::stream_run::StreamRun;
+use super::{Parts, Pipeline};
+use crate::batch::{Batch, BatchPlace, Operation, Records, UnreadableRecord};
+use crate::column::Column;
+use crate::error::{Error, ErrorKind, Result};
+use crate::ledger::EntryKind;
+use crate::origin::OriginSpan;
+use crate::receipt::{Durability, Receipt, Rejection};
+use crate::sink::Sink;
+use crate::store::{Claim, DeadLetter, PreparedBatch, Scope, SettledRecord, Settlement};
+use crate::stream::StreamDescriptor;
+use crate::window::{Cursor, Window};
+
+/// One stream of one run on its way to one sink.
+#[derive(Debug)]
+pub(super) struct Delivery {
+    pub(super) pipeline: Arc<Pipeline>,
+    pub(super) stream: Arc<StreamDescriptor>,
+    pub(super) sink: Arc<dyn Sink>,
+    /// By what right the run changes the stream's progress towards the sink.
+    pub(super) claim: Claim,
+    report: Mutex<StreamReport>,
+}
+
+/// A batch whose payload is spooled and that the ledger knows of.
+#[derive(Debug)]
+pub(super) struct Ready {
+    pub(super) batch: Batch,
+    pub(super) prepared: PreparedBatch,
+}
+
+/// What a batch is made of.
+pub(super) struct Piece<'a> {
+    pub(super) records: Records,
+    pub(super) origins: Vec<OriginSpan>,
+    pub(super) cursor: Option<Cursor>,
+    /// What could not be read on the way to it.
+    pub(super) unreadable: &'a [DeadLetter],
+}
+
+impl Delivery {
+    pub(super) fn new(of: &StreamRun, lease: &HeldLease) -> Self {
+        let sink = Arc::clone(&of.pipeline.parts.sink);
+        Self {
+            pipeline: Arc::clone(&of.pipeline),
+            stream: Arc::clone(&of.stream),
+            claim: lease.claim(sink.name()),
+            report: Mutex::new(StreamReport::new(&of.stream)),
+            sink,
+        }
+    }
+
+    pub(super) async fn prepare_table(&self) -> Result<()> {
+        let Parts { store, .. } = self.parts();
+        let sink = &self.sink;
+        let plan = sink.plan(&self.stream).await?;
+        // Also where nothing changes: the sink may have tables of its own to see to.
+        sink.prepare(&plan).await?;
+        if plan.is_empty() {
+            return Ok(());
+        }
+        let body = serde_json::json!({
+            "scope": self.scope(),
+            "changes": plan.changes,
+            "contract": self.stream.contract(),
+        });
+        store
+            .note(&self.claim, EntryKind::SchemaChanged, &body.to_string())
+            .await?;
+        self.observe(Event::SchemaChanged { plan: &plan });
+        Ok(())
+    }
+
+    pub(super) async fn ready(&self, place: BatchPlace, piece: Piece<'_>) -> Result<Ready> {
+        let Parts { store, spool, .. } = self.parts();
+        let synced_at = self.pipeline.clock.now();
+        let stream = Arc::clone(&self.stream);
+        let batch = Batch::of(stream, place.clone(), piece.records, synced_at)?;
+        let prepared = PreparedBatch {
+            id: batch.id(),
+            run: self.claim.run,
+            scope: self.scope().clone(),
+            place,
+            rows: batch.len(),
+            spooled: spool.put(&batch).await?,
+            cursor: piece.cursor,
+            origins: piece.origins,
+        };
+        let entry = store
+            .prepare(&self.claim, &prepared, piece.unreadable)
+            .await?;
+        Ok(Ready {
+            batch: batch.attested(entry),
+            prepared,
+        })
+    }
+
+    pub(super) async fn settle(&self, ready: &Ready, mut receipt: Receipt) -> Result<()> {
+        let store = &self.parts().store;
+        let Ready { batch, prepared } = ready;
+        if receipt.durability == Durability::Accepted {
+            // Only what cannot be lost any more may move the cursor.
+            self.sink.flush(&self.stream.name).await?;
+        }
+        receipt.rejected.sort_by_key(|rejection| rejection.row);
+        receipt.rejected.dedup_by_key(|rejection| rejection.row);
+        let dead_letters = receipt
+            .rejected
+            .iter()
+            .map(|rejection| refused_row(batch, rejection))
+            .collect::<Result<Vec<_>>>()?;
+        let (rejected, rows) = (receipt.rejected.len() as u64, batch.len() as u64);
+        let settlement = Settlement {
+            batch: prepared.clone(),
+            receipt,
+            records: settled_records(batch)?,
+            dead_letters,
+        };
+        store.settle(&self.claim, settlement).await?;
+        {
+            let mut report = self.report();
+            report.rejected += rejected;
+            match batch.operation() {
+                Operation::Upsert => report.written += rows - rejected,
+                Operation::Delete => report.deleted += rows - rejected,
+            }
+        }
+        let (stream, operation) = (&self.stream.name, batch.operation());
+        self.observe(Event::BatchSettled {
+            stream,
+            batch: batch.id(),
+            operation,
+            rows,
+        });
+        Ok(())
+    }
+
+    pub(super) fn place(&self, operation: Operation, window: Window, ordinal: u64) -> BatchPlace {
+        BatchPlace {
+            pipeline: self.pipeline.name.clone(),
+            company: self.parts().source.company().to_owned(),
+            operation,
+            window,
+            ordinal,
+        }
+    }
+
+    /// What was done so far.
+    pub(super) fn report(&self) -> MutexGuard<'_, StreamReport> {
+        self.report.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn scope(&self) -> &Scope {
+        &self.claim.scope
+    }
+
+    pub(super) fn parts(&self) -> &Parts {
+        &self.pipeline.parts
+    }
+
+    pub(super) fn observe(&self, event: Event<'_>) {
+        self.pipeline.observer.observe(event);
+    }
+}
+
+impl From<UnreadableRecord> for DeadLetter {
+    fn from(record: UnreadableRecord) -> Self {
+        Self {
+            key: record.key,
+            column: Some(record.column),
+            text: Some(record.text),
+            reason: record.reason,
+            fields: record.fields,
+        }
+    }
+}
+
+/// The rows of a batch as the store knows them: with what they belong to, and where they count.
+fn settled_records(batch: &Batch) -> Result<Vec<SettledRecord>> {
+    let stream = batch.stream();
+    let of_column = |name: &Option<String>| {
+        let name = name
+            .as_ref()
+            .filter(|_| batch.operation() == Operation::Upsert);
+        name.map(|name| Column::named(batch.rows(), name))
+            .transpose()
+    };
+    let (owners, periods) = (
+        of_column(&stream.keep_together)?,
+        of_column(&stream.period)?,
+    );
+    let text = |column: &Column<'_>, row: usize| {
+        let mut text = String::new();
+        column.value(row).push_to(&mut text);
+        text
+    };
+    let named = batch.keys().iter().zip(batch.record_ids()).enumerate();
+    let records = named.map(|(row, (key, id))| SettledRecord {
+        key: key.clone(),
+        id: *id,
+        owner: owners.as_ref().map(|owners| text(owners, row)),
+        period: periods.as_ref().map(|periods| text(periods, row)),
+    });
+    Ok(records.collect())
+}
+
+fn refused_row(batch: &Batch, rejection: &Rejection) -> Result<DeadLetter> {
+    let rows = batch.rows();
+    if rejection.row >= rows.num_rows() {
+        let what = "the sink refused a row that the batch does not have";
+        return Err(Error::new(ErrorKind::Protocol, what).with("row", rejection.row.to_string()));
+    }
+    let mut fields = Vec::with_capacity(rows.num_columns());
+    for (field, array) in rows.schema_ref().fields().iter().zip(rows.columns()) {
+        let mut text = String::new();
+        Column::of(array.as_ref())?
+            .value(rejection.row)
+            .push_to(&mut text);
+        fields.push((
+            field.name().clone(),
+            array.is_valid(rejection.row).then_some(text),
+        ));
+    }
+    let column = rejection.column.clone();
+    let of_column = |name: &String| fields.iter().find(|(field, _)| field == name);
+    let text = column
+        .as_ref()
+        .and_then(of_column)
+        .and_then(|(_, text)| text.clone());
+    Ok(DeadLetter {
+        key: batch.keys().get(rejection.row).cloned(),
+        column,
+        text,
+        reason: rejection.reason.clone(),
+        fields,
+    })
+}
