@@ -27,7 +27,7 @@ pub use finding::{Finding, Severity};
 pub use id::{BatchId, Digest, RecordId, RunId};
 pub use origin::{Origin, OriginSpan};
 pub use plan::{SchemaChange, SchemaPlan};
-pub use receipt::{Durability, FlushReceipt, Landed, Receipt, Rejection};
+pub use receipt::{Durability, FlushReceipt, Landed, Receipt, Rejection, RejectionClass};
 pub use sink::Sink;
 pub use source::{Deletion, PeriodDay, ReadRequest, Selection, Source};
 pub use stream::{DeleteDetection, DeleteMode, StreamDescriptor, StreamName};

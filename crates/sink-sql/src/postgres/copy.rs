@@ -10,7 +10,7 @@ use bytes::Bytes;
 use futures_util::SinkExt as _;
 use sync_core::encode::{CopyRows, Unwritable};
 use sync_core::postgres::tokio_postgres;
-use sync_core::{Error, ErrorKind, RecordKey, Rejection, Result};
+use sync_core::{Error, ErrorKind, RecordKey, Rejection, RejectionClass, Result};
 use tokio_postgres::CopyInSink;
 
 use super::merge::ROW;
@@ -166,6 +166,7 @@ impl<'a> Chunks<'a> {
                     self.done.rejected.push(Rejection {
                         row,
                         column: Some(column),
+                        class: RejectionClass::Unfit,
                         reason: reason.to_owned(),
                     });
                     row

@@ -9,7 +9,8 @@ use sync_core::id::Hasher;
 use sync_core::postgres::deadpool_postgres::Transaction;
 use sync_core::postgres::{Meaning, failed, meaning, tokio_postgres};
 use sync_core::{
-    BatchId, DeleteMode, Digest, ErrorKind, Operation, Receipt, RecordKey, Rejection, Result,
+    BatchId, DeleteMode, Digest, ErrorKind, Operation, Receipt, RecordKey, Rejection,
+    RejectionClass, Result,
 };
 use time::OffsetDateTime;
 use tokio_postgres::types::ToSql;
@@ -207,6 +208,7 @@ async fn drop_superseded(
         superseded.push(Rejection {
             row: row_number(row.try_get(0)?),
             column: None,
+            class: RejectionClass::Superseded,
             reason: "a later batch of the pipeline has written this record already".to_owned(),
         });
     }
@@ -251,10 +253,14 @@ struct Merge<'a> {
 enum Outcome {
     Written,
     /// The database refused one of them; none is written.
-    Refused {
-        column: Option<String>,
-        reason: String,
-    },
+    Refused(Refusal),
+}
+
+/// Why the database refuses rows.
+struct Refusal {
+    column: Option<String>,
+    class: RejectionClass,
+    reason: String,
 }
 
 impl<'a> Merge<'a> {
@@ -290,12 +296,13 @@ impl<'a> Merge<'a> {
             let outcome = self.some(rows).await?;
             match (outcome, rows) {
                 (Outcome::Written, _) => {}
-                (Outcome::Refused { column, reason }, [row]) => rejected.push(Rejection {
+                (Outcome::Refused(refusal), [row]) => rejected.push(Rejection {
                     row: *row,
-                    column,
-                    reason,
+                    column: refusal.column,
+                    class: refusal.class,
+                    reason: refusal.reason,
                 }),
-                (Outcome::Refused { .. }, _) => {
+                (Outcome::Refused(_), _) => {
                     let (first, second) = rows.split_at(rows.len() / 2);
                     // The last is taken first: rows are written in their order.
                     open.push(second);
@@ -318,16 +325,17 @@ impl<'a> Merge<'a> {
         let merged = self.merge(*first as i32, *last as i32 + 1, rows.len() as u64);
         let outcome = match merged.await {
             Ok(true) => Outcome::Written,
-            Ok(false) => Outcome::Refused {
+            Ok(false) => Outcome::Refused(Refusal {
                 column: None,
+                class: RejectionClass::Refused,
                 reason: "a trigger of the table ignored the row".to_owned(),
-            },
+            }),
             Err(cause) => match refusal(&cause) {
-                Some((column, reason)) => Outcome::Refused { column, reason },
+                Some(refusal) => Outcome::Refused(refusal),
                 None => return Err(failed(DOING, cause)),
             },
         };
-        if matches!(outcome, Outcome::Refused { .. }) {
+        if matches!(outcome, Outcome::Refused(_)) {
             savepoint("ROLLBACK TO SAVEPOINT some_rows").await?;
         }
         savepoint("RELEASE SAVEPOINT some_rows").await?;
@@ -353,17 +361,27 @@ impl<'a> Merge<'a> {
     }
 }
 
-/// Column and reason where the database refuses rows, not the work as a whole.
-fn refusal(cause: &tokio_postgres::Error) -> Option<(Option<String>, String)> {
+/// Where the database refuses rows, not the work as a whole.
+fn refusal(cause: &tokio_postgres::Error) -> Option<Refusal> {
     let told = cause.as_db_error()?;
     let Meaning { kind, .. } = meaning(cause);
     // A row or an entry of an index that is larger than a page takes.
     let too_big = told.code().code() == "54000";
-    let rows_alone = matches!(kind, ErrorKind::Rejected | ErrorKind::Data) && {
-        let class = told.code().code().get(..2);
-        matches!(class, Some("22" | "23" | "27" | "P0"))
+    // A policy of the table that forbids this row, and not the table to this user.
+    let forbidden = told.code().code() == "42501" && told.routine() == Some("ExecWithCheckOptions");
+    let class = match told.code().code().get(..2) {
+        _ if too_big => RejectionClass::Unfit,
+        _ if forbidden => RejectionClass::Permission,
+        _ if !matches!(kind, ErrorKind::Rejected | ErrorKind::Data) => return None,
+        Some("22") => RejectionClass::Unfit,
+        Some("23" | "27" | "P0") => RejectionClass::Refused,
+        _ => return None,
     };
-    (too_big || rows_alone).then(|| (told.column().map(str::to_owned), told.message().to_owned()))
+    Some(Refusal {
+        column: told.column().map(str::to_owned),
+        class,
+        reason: told.message().to_owned(),
+    })
 }
 
 fn row_number(row: i32) -> usize {

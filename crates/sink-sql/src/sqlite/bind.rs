@@ -4,7 +4,7 @@ use arrow_array::{Array, RecordBatch};
 use rusqlite::Statement;
 use rusqlite::types::Null;
 use sync_core::column::{Column, Value};
-use sync_core::{Decimal, Rejection, Result};
+use sync_core::{Decimal, Rejection, RejectionClass, Result};
 
 use crate::stored_time::{DAYS, MICROSECONDS};
 
@@ -61,6 +61,7 @@ impl<'a> Binder<'a> {
                     Unfit::Value(reason) => Unbound::Unfit(Rejection {
                         row,
                         column: Some(bound.name.to_owned()),
+                        class: RejectionClass::Unfit,
                         reason: reason.to_owned(),
                     }),
                     Unfit::Refused(cause) => Unbound::Refused(cause),

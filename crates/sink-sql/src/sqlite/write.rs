@@ -4,7 +4,8 @@ use rusqlite::{
     Connection, ErrorCode, OptionalExtension, Statement, Transaction, TransactionBehavior, params,
 };
 use sync_core::{
-    BatchId, DeleteMode, Digest, Error, ErrorKind, Operation, Phase, Receipt, Rejection, Result,
+    BatchId, DeleteMode, Digest, Error, ErrorKind, Operation, Phase, Receipt, Rejection,
+    RejectionClass, Result,
 };
 use time::OffsetDateTime;
 
@@ -259,6 +260,7 @@ impl<'a> RowWriter<'a> {
             Ok(0) if self.was_ignored(row)? => Ok(Outcome::Refused(Rejection {
                 row,
                 column: None,
+                class: RejectionClass::Refused,
                 reason: "a trigger of the table ignored the row".to_owned(),
             })),
             Ok(_) => Ok(Outcome::Written),
@@ -267,9 +269,10 @@ impl<'a> RowWriter<'a> {
                 cause,
             )),
             Err(cause) => match refusal(&cause, self.delivery.stream.name.as_str()) {
-                Some((column, reason)) => Ok(Outcome::Refused(Rejection {
+                Some((column, class, reason)) => Ok(Outcome::Refused(Rejection {
                     row,
                     column,
+                    class,
                     reason,
                 })),
                 None => Err(failed(DOING, cause)),
@@ -295,15 +298,16 @@ impl<'a> RowWriter<'a> {
     }
 }
 
-/// Column and reason where the database refuses one row, not the work as a whole.
-fn refusal(cause: &rusqlite::Error, table: &str) -> Option<(Option<String>, String)> {
-    let row_alone = matches!(
-        cause.sqlite_error_code(),
-        Some(ErrorCode::ConstraintViolation | ErrorCode::TooBig | ErrorCode::TypeMismatch)
-    );
-    if !row_alone {
-        return None;
-    }
+/// Column, class and reason where the database refuses one row, not the work as a whole.
+fn refusal(
+    cause: &rusqlite::Error,
+    table: &str,
+) -> Option<(Option<String>, RejectionClass, String)> {
+    let class = match cause.sqlite_error_code() {
+        Some(ErrorCode::ConstraintViolation) => RejectionClass::Refused,
+        Some(ErrorCode::TooBig | ErrorCode::TypeMismatch) => RejectionClass::Unfit,
+        _ => return None,
+    };
     let reason = match cause {
         rusqlite::Error::SqliteFailure(_, Some(message)) => message.clone(),
         other => other.to_string(),
@@ -315,7 +319,7 @@ fn refusal(cause: &rusqlite::Error, table: &str) -> Option<(Option<String>, Stri
         last.strip_prefix(&qualified).filter(|_| single)
     });
     let column = column.map(str::to_owned);
-    Some((column, reason))
+    Some((column, class, reason))
 }
 
 fn broken(what: &str) -> Error {

@@ -56,6 +56,14 @@ pub enum EntryKind {
     Advanced,
     /// Records could not be read, or were refused.
     RecordsRejected,
+    /// Dead letters are sent again, in a batch of their own.
+    LettersRetried,
+    /// Records of dead letters have arrived.
+    LettersResolved,
+    /// Later states of records of dead letters are known.
+    LettersSuperseded,
+    /// A person decided that records are not wanted.
+    LettersDiscarded,
     /// Control totals of both sides were compared.
     TiedOut,
     /// A window is complete, and the watermark stands at its end.
@@ -66,7 +74,7 @@ pub enum EntryKind {
 
 impl EntryKind {
     /// All of them.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 17] = [
         Self::RunBegun,
         Self::Configured,
         Self::RunEnded,
@@ -77,6 +85,10 @@ impl EntryKind {
         Self::BatchSettled,
         Self::Advanced,
         Self::RecordsRejected,
+        Self::LettersRetried,
+        Self::LettersResolved,
+        Self::LettersSuperseded,
+        Self::LettersDiscarded,
         Self::TiedOut,
         Self::WindowCompleted,
         Self::LeaseTakenOver,
@@ -95,6 +107,10 @@ impl EntryKind {
             Self::BatchSettled => "batch_settled",
             Self::Advanced => "advanced",
             Self::RecordsRejected => "records_rejected",
+            Self::LettersRetried => "letters_retried",
+            Self::LettersResolved => "letters_resolved",
+            Self::LettersSuperseded => "letters_superseded",
+            Self::LettersDiscarded => "letters_discarded",
             Self::TiedOut => "tied_out",
             Self::WindowCompleted => "window_completed",
             Self::LeaseTakenOver => "lease_taken_over",

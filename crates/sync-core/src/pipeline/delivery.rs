@@ -14,7 +14,7 @@ use crate::column::Column;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::EntryKind;
 use crate::origin::OriginSpan;
-use crate::receipt::{Durability, Receipt, Rejection};
+use crate::receipt::{Durability, Receipt, Rejection, RejectionClass};
 use crate::sink::Sink;
 use crate::store::{Claim, DeadLetter, PreparedBatch, Scope, SettledRecord, Settlement};
 use crate::stream::StreamDescriptor;
@@ -178,6 +178,7 @@ impl From<UnreadableRecord> for DeadLetter {
             key: record.key,
             column: Some(record.column),
             text: Some(record.text),
+            class: RejectionClass::Unreadable,
             reason: record.reason,
             fields: record.fields,
         }
@@ -240,6 +241,7 @@ fn refused_row(batch: &Batch, rejection: &Rejection) -> Result<DeadLetter> {
         key: batch.keys().get(rejection.row).cloned(),
         column,
         text,
+        class: rejection.class,
         reason: rejection.reason.clone(),
         fields,
     })

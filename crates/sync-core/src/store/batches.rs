@@ -6,7 +6,7 @@ use super::scope::Scope;
 use crate::batch::{BatchPlace, RecordKey};
 use crate::id::{BatchId, Digest, RecordId, RunId};
 use crate::origin::{Origin, OriginSpan};
-use crate::receipt::Receipt;
+use crate::receipt::{Receipt, RejectionClass};
 use crate::spool::Spooled;
 use crate::window::Cursor;
 
@@ -104,7 +104,10 @@ pub struct DeadLetter {
     pub column: Option<String>,
     /// The value at fault, where it is known.
     pub text: Option<String>,
-    /// Why it was rejected.
+    /// Why it was rejected, for programs.
+    #[serde(default)]
+    pub class: RejectionClass,
+    /// Why it was rejected, for people.
     pub reason: String,
     /// Names and values of the whole record.
     pub fields: Vec<(String, Option<String>)>,

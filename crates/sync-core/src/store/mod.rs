@@ -18,6 +18,7 @@ use crate::window::{Checkpoint, Cursor, Window};
 mod batches;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod lease;
+mod letters;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod scope;
@@ -32,6 +33,7 @@ pub use batches::{
     DeadLetter, Outcome, PreparedBatch, RecordAudit, RecordTrace, RejectionTrace, RunStart,
     SettledRecord, Settlement, UnsettledBatch,
 };
+pub use letters::{Discard, Letter, LetterFilter, LetterId, LetterPage, LetterStatus};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresStore, PostgresStoreOptions};
 pub use scope::{Claim, FencingToken, Holder, Lease, LeaseRequest, Scope};
@@ -154,6 +156,33 @@ pub trait Store: Debug + Send + Sync {
 
     /// The dead letters of a stream, newest first.
     async fn dead_letters(&self, scope: &Scope, limit: usize) -> Result<Vec<DeadLetter>>;
+
+    /// Dead letters with what became of them, in the order of their numbers.
+    async fn letters(&self, filter: &LetterFilter, page: LetterPage) -> Result<Vec<Letter>>;
+
+    /// How many dead letters there are.
+    async fn count_letters(&self, filter: &LetterFilter) -> Result<u64>;
+
+    /// Notes that a person does not want some records of a stream: their letters are closed, and the
+    /// ledger says why and by whom.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) where one of the letters is not of this stream
+    /// or no longer waiting; then none is discarded.
+    async fn discard_letters(&self, scope: &Scope, discard: &Discard) -> Result<()>;
+
+    /// Closes letters of which a later state of the record is known.
+    async fn supersede_letters(&self, claim: &Claim, letters: &[LetterId]) -> Result<()>;
+
+    /// As [`Store::prepare`], of a batch that sends the records of these letters again. Whoever settles
+    /// it closes the letters of what the destination took, and counts an attempt of the others.
+    async fn prepare_retry(
+        &self,
+        claim: &Claim,
+        batch: &PreparedBatch,
+        letters: &[LetterId],
+    ) -> Result<Digest>;
 
     /// Entries of the ledger behind a number.
     async fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>>;

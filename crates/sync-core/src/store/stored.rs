@@ -8,11 +8,14 @@ use super::batches::{
     DeadLetter, Outcome, PreparedBatch, RecordTrace, RejectionTrace, UnsettledBatch,
 };
 use super::lease::StoredLease;
+use super::letters::{Letter, LetterFilter, LetterId, LetterStatus};
 use super::scope::{FencingToken, Holder, Lease, Scope};
+use crate::batch::RecordKey;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Digest, Hasher, RecordId};
 use crate::ledger::Entry;
 use crate::origin::{OriginSpan, origin_of};
+use crate::receipt::RejectionClass;
 use crate::spool::Spooled;
 use crate::window::{Checkpoint, Cursor, OpenWindow, Window, rfc3339};
 
@@ -183,11 +186,148 @@ impl LetterRow {
     }
 }
 
-/// The lookback reads a record again; the same letter is kept once.
-pub(super) fn fingerprint(letter: &str) -> Digest {
-    Hasher::new("intacct-sync/letter/1")
-        .part(letter.as_bytes())
-        .digest()
+/// A row of `dead_letters` with its stream's.
+pub(super) struct KeptLetterRow {
+    pub(super) number: i64,
+    pub(super) pipeline: String,
+    pub(super) sink: String,
+    pub(super) stream: String,
+    pub(super) at: String,
+    pub(super) run: String,
+    pub(super) batch: Option<String>,
+    pub(super) letter: String,
+    pub(super) class: String,
+    pub(super) status: String,
+    pub(super) attempts: i64,
+    pub(super) attempted_at: Option<String>,
+    pub(super) attempt_reason: Option<String>,
+    pub(super) closed_at: Option<String>,
+    pub(super) resolved_by: Option<String>,
+    pub(super) note: Option<String>,
+    pub(super) closed_by: Option<String>,
+}
+
+impl KeptLetterRow {
+    /// The columns, as both stores select them: the letter's as `letters`, the stream's as `scopes`.
+    pub(super) const COLUMNS: &str = "letters.number, scopes.pipeline, scopes.sink, scopes.stream,
+        letters.at, letters.run, letters.batch, letters.letter, letters.class, letters.status,
+        letters.attempts, letters.attempted_at, letters.attempt_reason, letters.closed_at,
+        letters.resolved_by, letters.note, letters.closed_by";
+
+    pub(super) fn letter(self) -> Result<Letter> {
+        let batch = |id: Option<String>| id.map(|id| id.parse()).transpose();
+        let mut content: DeadLetter = from_json(&self.letter)?;
+        // What older versions kept says none itself.
+        content.class = self.class.parse()?;
+        Ok(Letter {
+            id: LetterId(unsigned(self.number)),
+            scope: Scope {
+                pipeline: self.pipeline,
+                sink: self.sink,
+                stream: self.stream.parse()?,
+            },
+            at: self.at,
+            run: self.run.parse()?,
+            batch: batch(self.batch)?,
+            content,
+            status: self.status.parse()?,
+            attempts: unsigned(self.attempts),
+            attempted_at: self.attempted_at,
+            attempt_reason: self.attempt_reason,
+            closed_at: self.closed_at,
+            resolved_by: batch(self.resolved_by)?,
+            note: self.note,
+            closed_by: self.closed_by,
+        })
+    }
+}
+
+/// A filter in the values that statements take, in the order in which they take them.
+pub(super) struct FilterValues {
+    pub(super) pipeline: Option<String>,
+    pub(super) sink: Option<String>,
+    pub(super) stream: Option<String>,
+    pub(super) class: Option<&'static str>,
+    pub(super) column: Option<String>,
+    pub(super) since: Option<String>,
+    pub(super) key: Option<String>,
+    pub(super) statuses: Vec<&'static str>,
+}
+
+impl FilterValues {
+    pub(super) fn of(filter: &LetterFilter) -> Self {
+        let statuses: &[LetterStatus] = match filter.statuses.as_slice() {
+            [] => &LetterStatus::ALL,
+            some => some,
+        };
+        Self {
+            pipeline: filter.pipeline.clone(),
+            sink: filter.sink.clone(),
+            stream: (filter.stream.as_ref()).map(|stream| stream.as_str().to_owned()),
+            class: filter.class.map(RejectionClass::as_str),
+            column: filter.column.clone(),
+            since: filter.since.map(rfc3339),
+            key: (filter.key.as_ref()).map(|key| key.as_str().to_owned()),
+            statuses: statuses.iter().map(|status| status.as_str()).collect(),
+        }
+    }
+}
+
+/// The lookback reads a record again; the same letter is kept once. Its class is not part of what makes
+/// it the same: letters of older versions have none.
+pub(super) fn fingerprint(letter: &DeadLetter) -> Result<Digest> {
+    #[derive(serde::Serialize)]
+    struct Same<'a> {
+        key: &'a Option<RecordKey>,
+        column: &'a Option<String>,
+        text: &'a Option<String>,
+        reason: &'a str,
+        fields: &'a [(String, Option<String>)],
+    }
+    let text = to_json(&Same {
+        key: &letter.key,
+        column: &letter.column,
+        text: &letter.text,
+        reason: &letter.reason,
+        fields: &letter.fields,
+    })?;
+    Ok(Hasher::new("intacct-sync/letter/1")
+        .part(text.as_bytes())
+        .digest())
+}
+
+/// What is kept of each of some letters: the same one once.
+pub(super) struct Envelope<'a> {
+    pub(super) fingerprint: Digest,
+    pub(super) letter: String,
+    pub(super) key: Option<&'a str>,
+    pub(super) class: &'static str,
+    pub(super) fault: Option<&'a str>,
+}
+
+pub(super) fn envelopes(letters: &[DeadLetter]) -> Result<Vec<Envelope<'_>>> {
+    let mut seen = std::collections::HashSet::with_capacity(letters.len());
+    let mut envelopes = Vec::with_capacity(letters.len());
+    for letter in letters {
+        let fingerprint = fingerprint(letter)?;
+        if !seen.insert(fingerprint) {
+            continue;
+        }
+        envelopes.push(Envelope {
+            fingerprint,
+            letter: to_json(letter)?,
+            key: letter.key.as_ref().map(RecordKey::as_str),
+            class: letter.class.as_str(),
+            fault: letter.column.as_deref(),
+        });
+    }
+    Ok(envelopes)
+}
+
+pub(super) fn not_discardable(scope: &Scope) -> Error {
+    let what = "a dead letter is not of this stream or no longer waiting: list those that are, and \
+                choose again; none was discarded";
+    Error::new(ErrorKind::Conflict, what).with("scope", scope.to_string())
 }
 
 /// A row of `ledger`.

@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::batches::{PreparedBatch, RunStart, Settlement};
+use super::letters::{Discard, LetterId};
 use super::scope::{Claim, Scope};
 use crate::id::{BatchId, Digest, Hasher};
 use crate::ledger::EntryKind;
@@ -99,4 +100,29 @@ pub(super) fn window_completed(scope: &Scope, watermark: &str) -> Told {
 pub(super) fn records_rejected(scope: &Scope, batch: Option<BatchId>, records: u64) -> Told {
     let body = json!({ "scope": scope, "batch": batch, "records": records });
     Told::new(EntryKind::RecordsRejected, body)
+}
+
+pub(super) fn letters_retried(batch: &PreparedBatch, letters: &[LetterId]) -> Told {
+    let body = json!({ "scope": batch.scope, "batch": batch.id, "letters": letters });
+    Told::new(EntryKind::LettersRetried, body)
+}
+
+pub(super) fn letters_resolved(scope: &Scope, batch: BatchId, letters: &[LetterId]) -> Told {
+    let body = json!({ "scope": scope, "batch": batch, "letters": letters });
+    Told::new(EntryKind::LettersResolved, body)
+}
+
+pub(super) fn letters_superseded(scope: &Scope, letters: &[LetterId]) -> Told {
+    let body = json!({ "scope": scope, "letters": letters });
+    Told::new(EntryKind::LettersSuperseded, body)
+}
+
+pub(super) fn letters_discarded(scope: &Scope, discard: &Discard) -> Told {
+    let Discard {
+        letters,
+        reason,
+        by,
+    } = discard;
+    let body = json!({ "scope": scope, "letters": letters, "reason": reason, "by": by });
+    Told::new(EntryKind::LettersDiscarded, body)
 }

@@ -25,8 +25,8 @@ use sync_core::totals::GroupTotals;
 use sync_core::{
     Batch, BatchId, Capabilities, ControlTotals, Cursor, Decimal, DeleteDetection, Deletion, Error,
     ErrorKind, Finding, FlushReceipt, Landed, Operation, Origin, ReadRequest, Receipt, RecordKey,
-    Rejection, Result, SchemaPlan, Selection, Sink, Source, SourceBatch, StreamDescriptor,
-    StreamName, TotalsQuery, UnreadableRecord,
+    Rejection, RejectionClass, Result, SchemaPlan, Selection, Sink, Source, SourceBatch,
+    StreamDescriptor, StreamName, TotalsQuery, UnreadableRecord,
 };
 use time::OffsetDateTime;
 
@@ -422,6 +422,7 @@ pub(crate) fn apply(
             rejected.push(Rejection {
                 row,
                 column: Some("amount".into()),
+                class: RejectionClass::Refused,
                 reason: "too large".into(),
             });
             continue;

@@ -6,7 +6,9 @@ use std::sync::Arc;
 use sha2::{Digest as _, Sha256};
 use sync_core::ledger::EntryKind;
 use sync_core::store::{DeadLetter, Outcome};
-use sync_core::{Cursor, ErrorKind, Operation, Origin, OriginSpan, Rejection, RunId};
+use sync_core::{
+    Cursor, ErrorKind, Operation, Origin, OriginSpan, Rejection, RejectionClass, RunId,
+};
 
 use crate::given::*;
 
@@ -96,6 +98,7 @@ fn letter(name: &str, reason: &str) -> DeadLetter {
         key: Some(key(name)),
         column: Some("amount".into()),
         text: Some("1e5".into()),
+        class: RejectionClass::Unreadable,
         reason: reason.into(),
         fields: vec![
             ("RECORDNO".into(), Some(name.into())),
@@ -117,6 +120,7 @@ pub(crate) async fn refused_and_unreadable_records_are_kept_once(home: &impl Hom
     settled.receipt.rejected = vec![Rejection {
         row: 1,
         column: None,
+        class: RejectionClass::Refused,
         reason: "too large".into(),
     }];
     settled.dead_letters = vec![letter("3", "too large")];

@@ -8,7 +8,7 @@ use crate::error::Result;
 use crate::id::{BatchId, Digest};
 use crate::postgres::Session;
 use crate::spool::Spooled;
-use crate::store::stored::{BatchRow, fingerprint, from_json, not_waiting, signed, to_json};
+use crate::store::stored::{BatchRow, from_json, not_waiting, signed, to_json};
 use crate::store::wording;
 use crate::store::{Claim, DeadLetter, PreparedBatch, Scope, Settlement, UnsettledBatch};
 use crate::window::rfc3339;
@@ -21,6 +21,7 @@ impl Change<'_> {
         unreadable: &[DeadLetter],
     ) -> Result<Digest> {
         let scope = self.scope(&claim.scope).await?;
+        let letters_before = self.last_letter().await?;
         self.keep_dead_letters(claim, scope, None, unreadable)
             .await?;
         let told = wording::batch_prepared(batch);
@@ -30,8 +31,9 @@ impl Change<'_> {
             origins => Some(to_json(&origins)?),
         };
         let insert = "INSERT INTO batches
-                      (scope, batch, run, place, rows, cursor, spooled, entry, prepared_at, origins)
-                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10)";
+                      (scope, batch, run, place, rows, cursor, spooled, entry, prepared_at, origins,
+                       letters_before)
+                      VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11)";
         let values: Values<'_> = &[
             &scope,
             &batch.id.to_string(),
@@ -43,6 +45,7 @@ impl Change<'_> {
             &head.hash.as_bytes().as_slice(),
             &self.now,
             &origins,
+            &letters_before,
         ];
         self.execute(insert, values).await?;
         Ok(head.hash)
@@ -52,14 +55,15 @@ impl Change<'_> {
         let Settlement { batch, receipt, .. } = settlement;
         let scope = self.scope(&batch.scope).await?;
         let update = "UPDATE batches SET settled_at = $1, job = $2
-                      WHERE scope = $3 AND batch = $4 AND settled_at IS NULL RETURNING number";
+                      WHERE scope = $3 AND batch = $4 AND settled_at IS NULL
+                      RETURNING number, letters_before";
         let (settled_at, id) = (rfc3339(receipt.at), batch.id.to_string());
         let values: Values<'_> = &[&settled_at, &receipt.job, &scope, &id];
         let Some(row) = self.row(update, values).await? else {
             return Err(not_waiting(batch));
         };
         self.settle_records(scope, row.get(0), settlement).await?;
-        self.keep_dead_letters(claim, scope, Some(batch.id), &settlement.dead_letters)
+        self.settle_letters(claim, scope, row.get(1), settlement)
             .await?;
         let update = "UPDATE scopes SET window_cursor = coalesce($1, window_cursor),
                       next_ordinal = greatest(next_ordinal, $2) WHERE scope = $3";
@@ -109,41 +113,6 @@ impl Change<'_> {
             }
         }
         Ok(())
-    }
-
-    pub(super) async fn keep_dead_letters(
-        &self,
-        claim: &Claim,
-        number: i64,
-        batch: Option<BatchId>,
-        letters: &[DeadLetter],
-    ) -> Result<()> {
-        if letters.is_empty() {
-            return Ok(());
-        }
-        let texts = letters.iter().map(to_json).collect::<Result<Vec<_>>>()?;
-        let fingerprints: Vec<_> = texts.iter().map(|text| fingerprint(text)).collect();
-        let prints: Vec<_> = fingerprints
-            .iter()
-            .map(|it| it.as_bytes().as_slice())
-            .collect();
-        let keys: Vec<_> = letters
-            .iter()
-            .map(|letter| letter.key.as_ref().map(|key| key.as_str()))
-            .collect();
-        let insert = "INSERT INTO dead_letters (scope, run, batch, at, fingerprint, letter, key)
-            SELECT $1, $2, $3, $4, fingerprint, letter, key
-            FROM unnest($5::bytea[], $6::text[], $7::text[])
-                WITH ORDINALITY AS given (fingerprint, letter, key, place) ORDER BY place
-            ON CONFLICT (scope, fingerprint) DO NOTHING";
-        let (run, of_batch) = (claim.run.to_string(), batch.map(|batch| batch.to_string()));
-        let values: Values<'_> = &[&number, &run, &of_batch, &self.now, &prints, &texts, &keys];
-        let kept = self.execute(insert, values).await?;
-        if kept == 0 {
-            return Ok(());
-        }
-        let told = wording::records_rejected(&claim.scope, batch, kept);
-        self.tell(Some(claim.run), &told).await.map(drop)
     }
 
     pub(super) async fn forget_payloads(&self, batches: &[BatchId]) -> Result<()> {

@@ -94,6 +94,13 @@ impl<'a> Change<'a> {
         row.map_err(refused)
     }
 
+    pub(super) async fn rows(&self, statement: &str, values: Values<'_>) -> Result<Vec<Row>> {
+        let prepared = self.transaction.prepare_cached(statement).await;
+        let prepared = prepared.map_err(refused)?;
+        let rows = self.transaction.query(&prepared, values).await;
+        rows.map_err(refused)
+    }
+
     pub(super) async fn tell(&self, run: Option<RunId>, told: &Told) -> Result<Head> {
         self.append(run, told.kind, &told.body).await
     }

@@ -11,8 +11,8 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
-    Claim, DeadLetter, Lease, LeaseRequest, PreparedBatch, RecordAudit, RunStart, Scope,
-    Settlement, Store, UnsettledBatch,
+    Claim, DeadLetter, Discard, Lease, LeaseRequest, Letter, LetterFilter, LetterId, LetterPage,
+    PreparedBatch, RecordAudit, RunStart, Scope, Settlement, Store, UnsettledBatch,
 };
 use crate::batch::RecordKey;
 use crate::clock::{Clock, SystemClock};
@@ -28,6 +28,7 @@ mod batches;
 mod census;
 mod change;
 mod leases;
+mod letters;
 mod patience;
 mod progress;
 mod records;
@@ -308,6 +309,33 @@ impl Store for PostgresStore {
 
     async fn dead_letters(&self, scope: &Scope, limit: usize) -> Result<Vec<DeadLetter>> {
         ask!(self, |session| audit::dead_letters(&session, scope, limit))
+    }
+
+    async fn letters(&self, filter: &LetterFilter, page: LetterPage) -> Result<Vec<Letter>> {
+        ask!(self, |session| letters::letters(&session, filter, page))
+    }
+
+    async fn count_letters(&self, filter: &LetterFilter) -> Result<u64> {
+        ask!(self, |session| letters::count(&session, filter))
+    }
+
+    async fn discard_letters(&self, scope: &Scope, discard: &Discard) -> Result<()> {
+        change!(self, None, |change| change.discard_letters(scope, discard))
+    }
+
+    async fn supersede_letters(&self, claim: &Claim, letters: &[LetterId]) -> Result<()> {
+        change!(self, Some(claim), |change| change
+            .supersede_letters(claim, letters))
+    }
+
+    async fn prepare_retry(
+        &self,
+        claim: &Claim,
+        batch: &PreparedBatch,
+        letters: &[LetterId],
+    ) -> Result<Digest> {
+        change!(self, Some(claim), |change| change
+            .prepare_retry(claim, batch, letters))
     }
 
     async fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>> {

@@ -3,10 +3,10 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::{Session, failed};
 
-/// The version of [`SCHEMA`], which is the embedded store's, kept in `store_version`.
-const SCHEMA_VERSION: i64 = 3;
+/// The version of the tables, which is the embedded store's, kept in `store_version`.
+const SCHEMA_VERSION: i64 = 4;
 
-/// Texts are ordered by their bytes wherever their order matters. The keys of a census are kept as safely
+/// Version 3. Texts are ordered by their bytes wherever their order matters. The keys of a census are kept as safely
 /// as all the rest: one that lost keys would take records for deleted.
 const SCHEMA: &str = r#"
 CREATE TABLE store_version (version BIGINT NOT NULL);
@@ -117,6 +117,34 @@ CREATE TABLE census_periods (
 );
 "#;
 
+/// From version 3: what became of dead letters, and which batch sends which of them again.
+const LETTERS: &str = "
+ALTER TABLE dead_letters ADD COLUMN class TEXT NOT NULL DEFAULT 'unknown';
+ALTER TABLE dead_letters ADD COLUMN fault TEXT;
+ALTER TABLE dead_letters ADD COLUMN status TEXT NOT NULL DEFAULT 'open';
+ALTER TABLE dead_letters ADD COLUMN attempts BIGINT NOT NULL DEFAULT 0;
+ALTER TABLE dead_letters ADD COLUMN attempted_at TEXT;
+ALTER TABLE dead_letters ADD COLUMN attempt_reason TEXT;
+ALTER TABLE dead_letters ADD COLUMN closed_at TEXT;
+ALTER TABLE dead_letters ADD COLUMN resolved_by TEXT;
+ALTER TABLE dead_letters ADD COLUMN note TEXT;
+ALTER TABLE dead_letters ADD COLUMN closed_by TEXT;
+ALTER TABLE batches ADD COLUMN letters_before BIGINT;
+UPDATE dead_letters SET class = 'unreadable' WHERE batch IS NULL;
+UPDATE dead_letters SET fault = CASE
+    -- No text of this database can hold it.
+    WHEN strpos(letter, '\\u0000') = 0 THEN letter::json ->> 'column' END;
+CREATE INDEX dead_letters_waiting ON dead_letters (scope, key)
+    WHERE status IN ('open', 'retried');
+CREATE TABLE retried_letters (
+    scope BIGINT NOT NULL REFERENCES scopes,
+    batch TEXT NOT NULL,
+    row BIGINT NOT NULL,
+    letter BIGINT NOT NULL REFERENCES dead_letters,
+    PRIMARY KEY (scope, batch, row)
+);
+";
+
 pub(super) async fn bring_up_to_date(mut session: Session, schema: &str) -> Result<()> {
     let refused = |error| failed("the store's tables cannot be made", error);
     let transaction = session.transaction().await.map_err(refused)?;
@@ -137,23 +165,29 @@ pub(super) async fn bring_up_to_date(mut session: Session, schema: &str) -> Resu
     match (tables.get::<_, i64>(0), tables.get::<_, bool>(1)) {
         (0, _) => {
             transaction.batch_execute(SCHEMA).await.map_err(refused)?;
-            let insert = "INSERT INTO store_version (version) VALUES ($1)";
-            let inserted = transaction.execute(insert, &[&SCHEMA_VERSION]).await;
-            inserted.map_err(refused)?;
+            let insert = "INSERT INTO store_version (version) VALUES (3)";
+            transaction.execute(insert, &[]).await.map_err(refused)?;
         }
-        (_, true) => {
-            let select = "SELECT max(version) FROM store_version";
-            let version = transaction.query_one(select, &[]).await.map_err(refused)?;
-            let version: Option<i64> = version.get(0);
-            if version != Some(SCHEMA_VERSION) {
-                let what = "another version of this software made the store; use that one";
-                let version = version.map_or("unknown".to_owned(), |it| it.to_string());
-                return Err(Error::new(ErrorKind::Unsupported, what).with("version", version));
-            }
-        }
+        (_, true) => {}
         (_, false) => {
             let what = "this schema holds tables that are not a store's; choose one of its own";
             return Err(Error::new(ErrorKind::Config, what).with("schema", schema));
+        }
+    }
+    let select = "SELECT max(version) FROM store_version";
+    let version = transaction.query_one(select, &[]).await.map_err(refused)?;
+    match version.get::<_, Option<i64>>(0) {
+        Some(SCHEMA_VERSION) => {}
+        Some(3) => {
+            transaction.batch_execute(LETTERS).await.map_err(refused)?;
+            let update = "UPDATE store_version SET version = $1";
+            let updated = transaction.execute(update, &[&SCHEMA_VERSION]).await;
+            updated.map_err(refused)?;
+        }
+        other => {
+            let what = "another version of this software made the store; use that one";
+            let version = other.map_or("unknown".to_owned(), |it| it.to_string());
+            return Err(Error::new(ErrorKind::Unsupported, what).with("version", version));
         }
     }
     transaction.commit().await.map_err(refused)

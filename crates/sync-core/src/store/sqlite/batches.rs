@@ -8,7 +8,7 @@ use super::failure::Work;
 use crate::batch::Operation;
 use crate::id::{BatchId, Digest};
 use crate::spool::Spooled;
-use crate::store::stored::{BatchRow, fingerprint, from_json, not_waiting, signed, to_json};
+use crate::store::stored::{BatchRow, from_json, not_waiting, signed, to_json};
 use crate::store::wording;
 use crate::store::{Claim, DeadLetter, PreparedBatch, Scope, Settlement, UnsettledBatch};
 use crate::window::rfc3339;
@@ -21,6 +21,7 @@ impl Change<'_> {
         unreadable: &[DeadLetter],
     ) -> Work<Digest> {
         let scope = self.scope(&claim.scope)?;
+        let letters_before = self.last_letter()?;
         self.keep_dead_letters(claim, scope, None, unreadable)?;
         let head = self.tell(Some(claim.run), &wording::batch_prepared(batch))?;
         let origins = match batch.origins.as_slice() {
@@ -28,8 +29,9 @@ impl Change<'_> {
             origins => Some(to_json(&origins)?),
         };
         let insert = "INSERT INTO batches
-                      (scope, batch, run, place, rows, cursor, spooled, entry, prepared_at, origins)
-                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
+                      (scope, batch, run, place, rows, cursor, spooled, entry, prepared_at, origins,
+                       letters_before)
+                      VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)";
         let row = params![
             scope,
             batch.id.to_string(),
@@ -41,6 +43,7 @@ impl Change<'_> {
             head.hash.as_bytes(),
             self.now,
             origins,
+            letters_before,
         ];
         self.execute(insert, row)?;
         Ok(head.hash)
@@ -50,21 +53,22 @@ impl Change<'_> {
         let Settlement { batch, receipt, .. } = settlement;
         let scope = self.scope(&batch.scope)?;
         let update = "UPDATE batches SET settled_at = ?1, job = ?2
-                      WHERE scope = ?3 AND batch = ?4 AND settled_at IS NULL RETURNING number";
+                      WHERE scope = ?3 AND batch = ?4 AND settled_at IS NULL
+                      RETURNING number, letters_before";
         let settled_at = rfc3339(receipt.at);
-        let number: Option<i64> = self
+        let settled: Option<(i64, Option<i64>)> = self
             .transaction
             .prepare_cached(update)?
             .query_row(
                 params![settled_at, receipt.job, scope, batch.id.to_string()],
-                |row| row.get(0),
+                |row| Ok((row.get(0)?, row.get(1)?)),
             )
             .optional()?;
-        let Some(number) = number else {
+        let Some((number, letters_before)) = settled else {
             return Err(not_waiting(batch).into());
         };
         self.settle_records(scope, number, settlement)?;
-        self.keep_dead_letters(claim, scope, Some(batch.id), &settlement.dead_letters)?;
+        self.settle_letters(claim, scope, letters_before, settlement)?;
         let update = "UPDATE scopes SET window_cursor = coalesce(?, window_cursor),
                       next_ordinal = max(next_ordinal, ?) WHERE scope = ?";
         let next = signed(batch.place.ordinal.saturating_add(1));
@@ -102,37 +106,6 @@ impl Change<'_> {
             }
         }
         Ok(())
-    }
-
-    pub(super) fn keep_dead_letters(
-        &self,
-        claim: &Claim,
-        number: i64,
-        batch: Option<BatchId>,
-        letters: &[DeadLetter],
-    ) -> Work<()> {
-        let mut kept = 0;
-        for letter in letters {
-            let text = to_json(letter)?;
-            kept += self.execute(
-                "INSERT OR IGNORE INTO dead_letters (scope, fingerprint, run, batch, at, letter, key)
-                 VALUES (?, ?, ?, ?, ?, ?, ?)",
-                params![
-                    number,
-                    fingerprint(&text).as_bytes(),
-                    claim.run.to_string(),
-                    batch.map(|batch| batch.to_string()),
-                    self.now,
-                    text,
-                    letter.key.as_ref().map(|key| key.as_str()),
-                ],
-            )?;
-        }
-        if kept == 0 {
-            return Ok(());
-        }
-        let told = wording::records_rejected(&claim.scope, batch, kept as u64);
-        self.tell(Some(claim.run), &told).map(drop)
     }
 
     pub(super) fn forget_payloads(&self, batches: &[BatchId]) -> Work<()> {

@@ -10,8 +10,8 @@ use rusqlite::{Connection, TransactionBehavior};
 use time::OffsetDateTime;
 
 use super::{
-    Claim, DeadLetter, Lease, LeaseRequest, PreparedBatch, RecordAudit, RunStart, Scope,
-    Settlement, Store, UnsettledBatch,
+    Claim, DeadLetter, Discard, Lease, LeaseRequest, Letter, LetterFilter, LetterId, LetterPage,
+    PreparedBatch, RecordAudit, RunStart, Scope, Settlement, Store, UnsettledBatch,
 };
 use crate::batch::RecordKey;
 use crate::clock::{Clock, SystemClock};
@@ -27,6 +27,7 @@ mod census;
 mod change;
 mod failure;
 mod leases;
+mod letters;
 mod liveness;
 mod progress;
 mod records;
@@ -363,6 +364,45 @@ impl Store for SqliteStore {
         let scope = scope.clone();
         self.read(move |connection| audit::dead_letters(connection, &scope, limit))
             .await
+    }
+
+    async fn letters(&self, filter: &LetterFilter, page: LetterPage) -> Result<Vec<Letter>> {
+        let filter = filter.clone();
+        self.read(move |connection| letters::letters(connection, &filter, page))
+            .await
+    }
+
+    async fn count_letters(&self, filter: &LetterFilter) -> Result<u64> {
+        let filter = filter.clone();
+        self.read(move |connection| letters::count(connection, &filter))
+            .await
+    }
+
+    async fn discard_letters(&self, scope: &Scope, discard: &Discard) -> Result<()> {
+        let (scope, discard) = (scope.clone(), discard.clone());
+        self.change(move |change| change.discard_letters(&scope, &discard))
+            .await
+    }
+
+    async fn supersede_letters(&self, claim: &Claim, letters: &[LetterId]) -> Result<()> {
+        let letters = letters.to_owned();
+        self.change_by(claim, move |change, claim| {
+            change.supersede_letters(claim, &letters)
+        })
+        .await
+    }
+
+    async fn prepare_retry(
+        &self,
+        claim: &Claim,
+        batch: &PreparedBatch,
+        letters: &[LetterId],
+    ) -> Result<Digest> {
+        let (batch, letters) = (batch.clone(), letters.to_owned());
+        self.change_by(claim, move |change, claim| {
+            change.prepare_retry(claim, &batch, &letters)
+        })
+        .await
     }
 
     async fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>> {

@@ -10,7 +10,7 @@ use super::liveness::hold_against_older;
 use crate::error::{Error, ErrorKind};
 
 /// The version of [`SCHEMA`], kept in SQLite's `user_version`.
-const SCHEMA_VERSION: i64 = 3;
+const SCHEMA_VERSION: i64 = 4;
 
 const SCHEMA: &str = "
 CREATE TABLE ledger (
@@ -129,6 +129,32 @@ ALTER TABLE dead_letters ADD COLUMN key TEXT;
 UPDATE dead_letters SET key = json_extract(letter, '$.key');
 ";
 
+/// From version 3: what became of dead letters, and which batch sends which of them again.
+const LETTERS: &str = "
+ALTER TABLE dead_letters ADD COLUMN class TEXT NOT NULL DEFAULT 'unknown';
+ALTER TABLE dead_letters ADD COLUMN fault TEXT;
+ALTER TABLE dead_letters ADD COLUMN status TEXT NOT NULL DEFAULT 'open';
+ALTER TABLE dead_letters ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE dead_letters ADD COLUMN attempted_at TEXT;
+ALTER TABLE dead_letters ADD COLUMN attempt_reason TEXT;
+ALTER TABLE dead_letters ADD COLUMN closed_at TEXT;
+ALTER TABLE dead_letters ADD COLUMN resolved_by TEXT;
+ALTER TABLE dead_letters ADD COLUMN note TEXT;
+ALTER TABLE dead_letters ADD COLUMN closed_by TEXT;
+ALTER TABLE batches ADD COLUMN letters_before INTEGER;
+UPDATE dead_letters SET class = 'unreadable' WHERE batch IS NULL;
+UPDATE dead_letters SET fault = json_extract(letter, '$.column');
+CREATE INDEX dead_letters_waiting ON dead_letters (scope, key)
+    WHERE status IN ('open', 'retried');
+CREATE TABLE retried_letters (
+    scope INTEGER NOT NULL REFERENCES scopes,
+    batch TEXT NOT NULL,
+    row INTEGER NOT NULL,
+    letter INTEGER NOT NULL REFERENCES dead_letters,
+    PRIMARY KEY (scope, batch, row)
+) STRICT, WITHOUT ROWID;
+";
+
 /// A census that a crash cut short is worth nothing, so it is kept for the connection alone.
 const CENSUS: &str = "
 CREATE TEMPORARY TABLE census (
@@ -166,13 +192,16 @@ fn bring_up_to_date(transaction: &Transaction<'_>, path: &Path) -> Work<()> {
                 return Err(Error::new(ErrorKind::Config, what).into());
             }
             transaction.execute_batch(SCHEMA)?;
+            transaction.execute_batch(LEASES_AND_TRACES)?;
         }
+        3 => {}
         1 | 2 => {
             let lock = hold_against_older(path)?;
             if version == 1 {
                 transaction.execute_batch(FROM_VERSION_1)?;
             }
             transaction.execute_batch(FROM_VERSION_2)?;
+            transaction.execute_batch(LEASES_AND_TRACES)?;
             drop(lock);
         }
         newer => {
@@ -181,7 +210,7 @@ fn bring_up_to_date(transaction: &Transaction<'_>, path: &Path) -> Work<()> {
             return Err(error.with("version", newer.to_string()).into());
         }
     }
-    transaction.execute_batch(LEASES_AND_TRACES)?;
+    transaction.execute_batch(LETTERS)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     Ok(())
 }

@@ -1,0 +1,301 @@
+//! Dead letters, and what became of them.
+
+use rusqlite::{Connection, Row, params};
+
+use super::change::Change;
+use super::failure::Work;
+use crate::id::{BatchId, Digest};
+use crate::store::stored::{
+    FilterValues, KeptLetterRow, envelopes, not_discardable, signed, to_json, unsigned,
+};
+use crate::store::wording;
+use crate::store::{
+    Claim, DeadLetter, Discard, Letter, LetterFilter, LetterId, LetterPage, PreparedBatch, Scope,
+    Settlement,
+};
+
+/// Of those, no statement of this module speaks that does not mean them.
+const WAITING: &str = "status IN ('open', 'retried')";
+
+impl Change<'_> {
+    /// Keeps letters, each once. One that was closed, because its record had arrived or another state of
+    /// it was known, is open again where the destination refuses that record anew.
+    pub(super) fn keep_dead_letters(
+        &self,
+        claim: &Claim,
+        number: i64,
+        batch: Option<BatchId>,
+        letters: &[DeadLetter],
+    ) -> Work<()> {
+        let mut kept = 0;
+        for letter in envelopes(letters)? {
+            kept += self.execute(
+                "INSERT INTO dead_letters
+                     (scope, fingerprint, run, batch, at, letter, key, class, fault)
+                 VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)
+                 ON CONFLICT (scope, fingerprint) DO UPDATE SET run = excluded.run,
+                     batch = excluded.batch, at = excluded.at, status = 'open', closed_at = NULL,
+                     resolved_by = NULL
+                 WHERE excluded.batch IS NOT NULL
+                     AND dead_letters.status IN ('resolved', 'superseded')",
+                params![
+                    number,
+                    letter.fingerprint.as_bytes(),
+                    claim.run.to_string(),
+                    batch.map(|batch| batch.to_string()),
+                    self.now,
+                    letter.letter,
+                    letter.key,
+                    letter.class,
+                    letter.fault,
+                ],
+            )?;
+        }
+        if kept == 0 {
+            return Ok(());
+        }
+        let told = wording::records_rejected(&claim.scope, batch, kept as u64);
+        self.tell(Some(claim.run), &told).map(drop)
+    }
+
+    /// The number of the last letter that there is.
+    pub(super) fn last_letter(&self) -> Work<i64> {
+        let select = "SELECT coalesce(max(number), 0) FROM dead_letters";
+        let mut select = self.transaction.prepare_cached(select)?;
+        Ok(select.query_row([], |row| row.get(0))?)
+    }
+
+    pub(super) fn prepare_retry(
+        &self,
+        claim: &Claim,
+        batch: &PreparedBatch,
+        letters: &[LetterId],
+    ) -> Work<Digest> {
+        let entry = self.prepare(claim, batch, &[])?;
+        let scope = self.scope(&claim.scope)?;
+        let insert = "INSERT INTO retried_letters (scope, batch, row, letter) VALUES (?, ?, ?, ?)";
+        for (row, letter) in letters.iter().enumerate() {
+            let values = params![
+                scope,
+                batch.id.to_string(),
+                signed(row as u64),
+                signed(letter.0)
+            ];
+            self.execute(insert, values)?;
+        }
+        self.tell(Some(claim.run), &wording::letters_retried(batch, letters))?;
+        Ok(entry)
+    }
+
+    /// Keeps the refused records of a batch, or counts the attempt where it sent letters again; and
+    /// closes the letters of what the destination took, those that came after the batch excepted: they
+    /// may tell of later states.
+    pub(super) fn settle_letters(
+        &self,
+        claim: &Claim,
+        scope: i64,
+        letters_before: Option<i64>,
+        settlement: &Settlement,
+    ) -> Work<()> {
+        let batch = settlement.batch.id;
+        let retried = self.retried(scope, batch)?;
+        if retried.is_empty() {
+            self.keep_dead_letters(claim, scope, Some(batch), &settlement.dead_letters)?;
+        }
+        let mut resolved = self.settle_retried(&retried, settlement)?;
+        let keys = settlement
+            .delivered()
+            .map(|(_, record)| record.key.as_str());
+        resolved.extend(self.resolve(scope, batch, letters_before, keys)?);
+        if resolved.is_empty() {
+            return Ok(());
+        }
+        let told = wording::letters_resolved(&claim.scope, batch, &resolved);
+        self.tell(Some(claim.run), &told).map(drop)
+    }
+
+    /// The letters that a batch sends again, by their rows.
+    fn retried(&self, scope: i64, batch: BatchId) -> Work<Vec<(u64, i64)>> {
+        let select = "SELECT row, letter FROM retried_letters WHERE scope = ? AND batch = ?
+                      ORDER BY row";
+        let mut select = self.transaction.prepare_cached(select)?;
+        let rows = select.query_map(params![scope, batch.to_string()], |row| {
+            Ok((unsigned(row.get(0)?), row.get(1)?))
+        })?;
+        Ok(rows.collect::<rusqlite::Result<_>>()?)
+    }
+
+    fn settle_retried(
+        &self,
+        retried: &[(u64, i64)],
+        settlement: &Settlement,
+    ) -> Work<Vec<LetterId>> {
+        let mut resolved = Vec::new();
+        for (row, letter) in retried {
+            let refused = settlement.receipt.rejected.iter();
+            let refused = refused
+                .map(|it| (it.row as u64, it))
+                .find(|it| it.0 == *row);
+            match refused {
+                Some((_, refused)) => {
+                    let update =
+                        "UPDATE dead_letters SET status = 'retried', attempts = attempts + 1,
+                                  attempted_at = ?, attempt_reason = ? WHERE number = ?";
+                    self.execute(update, params![self.now, refused.reason, letter])?;
+                }
+                None => {
+                    let update = "UPDATE dead_letters SET status = 'resolved', closed_at = ?1,
+                                  attempts = attempts + 1, attempted_at = ?1, attempt_reason = NULL,
+                                  resolved_by = ?2 WHERE number = ?3";
+                    let batch = settlement.batch.id.to_string();
+                    self.execute(update, params![self.now, batch, letter])?;
+                    resolved.push(LetterId(unsigned(*letter)));
+                }
+            }
+        }
+        Ok(resolved)
+    }
+
+    /// Closes the letters of records that the destination has, or knows to be gone.
+    pub(super) fn resolve<'k>(
+        &self,
+        scope: i64,
+        batch: BatchId,
+        letters_before: Option<i64>,
+        keys: impl Iterator<Item = &'k str>,
+    ) -> Work<Vec<LetterId>> {
+        let exists =
+            format!("SELECT EXISTS (SELECT 1 FROM dead_letters WHERE scope = ? AND {WAITING})");
+        let mut exists = self.transaction.prepare_cached(&exists)?;
+        if !exists.query_row([scope], |row| row.get::<_, bool>(0))? {
+            return Ok(Vec::new());
+        }
+        let update = format!(
+            "UPDATE dead_letters SET status = 'resolved', closed_at = ?, resolved_by = ?
+             WHERE scope = ? AND key = ? AND number <= ? AND {WAITING} RETURNING number"
+        );
+        let mut update = self.transaction.prepare_cached(&update)?;
+        let (batch, last) = (batch.to_string(), letters_before.unwrap_or(i64::MAX));
+        let mut resolved = Vec::new();
+        for key in keys {
+            let values = params![self.now, batch, scope, key, last];
+            let letters = update.query_map(values, |row| Ok(LetterId(unsigned(row.get(0)?))))?;
+            for letter in letters {
+                resolved.push(letter?);
+            }
+        }
+        Ok(resolved)
+    }
+
+    pub(super) fn discard_letters(&self, scope: &Scope, discard: &Discard) -> Work<()> {
+        let number = self.scope(scope)?;
+        let update = format!(
+            "UPDATE dead_letters SET status = 'discarded', closed_at = ?, note = ?, closed_by = ?
+             WHERE scope = ? AND number = ? AND {WAITING}"
+        );
+        for letter in &discard.letters {
+            let Discard { reason, by, .. } = discard;
+            let values = params![self.now, reason, by, number, signed(letter.0)];
+            if self.execute(&update, values)? == 0 {
+                let error = not_discardable(scope).with("letter", letter.to_string());
+                return Err(error.into());
+            }
+        }
+        self.tell(None, &wording::letters_discarded(scope, discard))
+            .map(drop)
+    }
+
+    pub(super) fn supersede_letters(&self, claim: &Claim, letters: &[LetterId]) -> Work<()> {
+        let number = self.scope(&claim.scope)?;
+        let update = format!(
+            "UPDATE dead_letters SET status = 'superseded', closed_at = ?
+             WHERE scope = ? AND number = ? AND {WAITING}"
+        );
+        for letter in letters {
+            self.execute(&update, params![self.now, number, signed(letter.0)])?;
+        }
+        let told = wording::letters_superseded(&claim.scope, letters);
+        self.tell(Some(claim.run), &told).map(drop)
+    }
+}
+
+const FILTER: &str = "FROM dead_letters AS letters JOIN scopes USING (scope)
+    WHERE (?1 IS NULL OR scopes.pipeline = ?1) AND (?2 IS NULL OR scopes.sink = ?2)
+        AND (?3 IS NULL OR scopes.stream = ?3) AND (?4 IS NULL OR letters.class = ?4)
+        AND (?5 IS NULL OR letters.fault = ?5) AND (?6 IS NULL OR letters.at >= ?6)
+        AND (?7 IS NULL OR letters.key = ?7)
+        AND letters.status IN (SELECT value FROM json_each(?8))";
+
+pub(super) fn letters(
+    connection: &Connection,
+    filter: &LetterFilter,
+    page: LetterPage,
+) -> Work<Vec<Letter>> {
+    let columns = KeptLetterRow::COLUMNS;
+    let select = format!(
+        "SELECT {columns} {FILTER} AND letters.number > ?9 ORDER BY letters.number LIMIT ?10"
+    );
+    let values = FilterValues::of(filter);
+    let (after, limit) = (
+        page.after.map_or(0, |letter| signed(letter.0)),
+        signed(page.limit as u64),
+    );
+    let mut select = connection.prepare(&select)?;
+    let rows = select.query_and_then(
+        params![
+            values.pipeline,
+            values.sink,
+            values.stream,
+            values.class,
+            values.column,
+            values.since,
+            values.key,
+            to_json(&values.statuses)?,
+            after,
+            limit
+        ],
+        |row| Ok(kept(row)?.letter()?),
+    )?;
+    rows.collect()
+}
+
+pub(super) fn count(connection: &Connection, filter: &LetterFilter) -> Work<u64> {
+    let values = FilterValues::of(filter);
+    let counted = connection.query_row(
+        &format!("SELECT count(*) {FILTER}"),
+        params![
+            values.pipeline,
+            values.sink,
+            values.stream,
+            values.class,
+            values.column,
+            values.since,
+            values.key,
+            to_json(&values.statuses)?
+        ],
+        |row| row.get(0),
+    )?;
+    Ok(unsigned(counted))
+}
+
+fn kept(row: &Row<'_>) -> rusqlite::Result<KeptLetterRow> {
+    Ok(KeptLetterRow {
+        number: row.get(0)?,
+        pipeline: row.get(1)?,
+        sink: row.get(2)?,
+        stream: row.get(3)?,
+        at: row.get(4)?,
+        run: row.get(5)?,
+        batch: row.get(6)?,
+        letter: row.get(7)?,
+        class: row.get(8)?,
+        status: row.get(9)?,
+        attempts: row.get(10)?,
+        attempted_at: row.get(11)?,
+        attempt_reason: row.get(12)?,
+        closed_at: row.get(13)?,
+        resolved_by: row.get(14)?,
+        note: row.get(15)?,
+        closed_by: row.get(16)?,
+    })
+}
