@@ -27,8 +27,9 @@ use sync_core::ledger::{Entry, EntryKind, Head, Verification};
 use sync_core::pipeline::{Parts, Pipeline, PipelineOptions};
 use sync_core::spool::{FolderSpool, Spool, Spooled};
 use sync_core::store::{
-    Claim, DeadLetter, FencingToken, Lease, LeaseRequest, PreparedBatch, RecordAudit, RunStart,
-    Scope, Settlement, SqliteStore, Store, UnsettledBatch,
+    Claim, DeadLetter, Discard, FencingToken, Lease, LeaseRequest, Letter, LetterFilter, LetterId,
+    LetterPage, PreparedBatch, RecordAudit, RunStart, Scope, Settlement, SqliteStore, Store,
+    UnsettledBatch,
 };
 use sync_core::{
     Batch, BatchId, Checkpoint, ControlTotals, Cursor, Digest, Finding, OpenWindow, ReadRequest,
@@ -258,6 +259,26 @@ impl Store for Forgetful {
     }
     async fn dead_letters(&self, _: &Scope, _: usize) -> Result<Vec<DeadLetter>> {
         Ok(Vec::new())
+    }
+    async fn letters(&self, _: &LetterFilter, _: LetterPage) -> Result<Vec<Letter>> {
+        Ok(Vec::new())
+    }
+    async fn count_letters(&self, _: &LetterFilter) -> Result<u64> {
+        Ok(0)
+    }
+    async fn discard_letters(&self, _: &Scope, _: &Discard) -> Result<()> {
+        Ok(())
+    }
+    async fn supersede_letters(&self, _: &Claim, _: &[LetterId]) -> Result<()> {
+        Ok(())
+    }
+    async fn prepare_retry(
+        &self,
+        claim: &Claim,
+        batch: &PreparedBatch,
+        _: &[LetterId],
+    ) -> Result<Digest> {
+        self.prepare(claim, batch, &[]).await
     }
     async fn entries(&self, _: u64, _: usize) -> Result<Vec<Entry>> {
         Ok(Vec::new())

@@ -16,10 +16,10 @@ use proptest::prelude::*;
 use sync_core::batch::system;
 use sync_core::pipeline::{Parts, Pipeline, PipelineOptions, TieOut};
 use sync_core::spool::FolderSpool;
-use sync_core::store::{Outcome, SqliteStore, Store as _};
+use sync_core::store::{LetterFilter, LetterPage, LetterStatus, Outcome, SqliteStore, Store as _};
 use sync_core::{
     Batch, ControlTotals, DeleteDetection, Error, ErrorKind, Finding, Operation, ReadRequest,
-    RecordKey, Result, Source, SourceBatch, StreamDescriptor, TotalsQuery,
+    RecordKey, RejectionClass, Result, Source, SourceBatch, StreamDescriptor, TotalsQuery,
 };
 use time::{Duration, OffsetDateTime};
 
@@ -180,7 +180,24 @@ fn records_that_cannot_be_read_or_are_refused_are_kept_and_the_rest_goes_on() {
     world.assert_equal();
 }
 
-/// What version 3 of the store's schema added.
+/// What version 4 of the store's schema added.
+const BACK_TO_VERSION_3: &str = "
+    DROP INDEX dead_letters_waiting;
+    DROP TABLE retried_letters;
+    ALTER TABLE batches DROP COLUMN letters_before;
+    ALTER TABLE dead_letters DROP COLUMN class;
+    ALTER TABLE dead_letters DROP COLUMN fault;
+    ALTER TABLE dead_letters DROP COLUMN status;
+    ALTER TABLE dead_letters DROP COLUMN attempts;
+    ALTER TABLE dead_letters DROP COLUMN attempted_at;
+    ALTER TABLE dead_letters DROP COLUMN attempt_reason;
+    ALTER TABLE dead_letters DROP COLUMN closed_at;
+    ALTER TABLE dead_letters DROP COLUMN resolved_by;
+    ALTER TABLE dead_letters DROP COLUMN note;
+    ALTER TABLE dead_letters DROP COLUMN closed_by;
+    PRAGMA user_version = 3;";
+
+/// What version 3 added.
 const BACK_TO_VERSION_2: &str = "
     DROP TABLE leases;
     DROP TABLE deleted_records;
@@ -202,8 +219,9 @@ const BACK_TO_VERSION_1: &str = "
 #[test]
 fn stores_of_older_versions_are_taken_over() {
     for steps in [
-        &[BACK_TO_VERSION_2][..],
-        &[BACK_TO_VERSION_2, BACK_TO_VERSION_1],
+        &[BACK_TO_VERSION_3][..],
+        &[BACK_TO_VERSION_3, BACK_TO_VERSION_2],
+        &[BACK_TO_VERSION_3, BACK_TO_VERSION_2, BACK_TO_VERSION_1],
     ] {
         let world = World::new(4, DeleteDetection::AuditHistory);
         for key in 0..6 {
@@ -235,7 +253,22 @@ fn stores_of_older_versions_are_taken_over() {
         };
         // Of before, as far as it was kept then, and of since.
         let (before, refused, deleted) = (audit("1"), audit("5"), audit("4"));
-        assert_eq!(before.last.unwrap().row, None);
+        let rows_were_known = steps.len() == 1;
+        assert_eq!(before.last.unwrap().row.is_some(), rows_were_known);
+        let letters = world.with_store(|store| async move {
+            let page = LetterPage {
+                after: None,
+                limit: 9,
+            };
+            let filter = LetterFilter::of(&scope());
+            store.letters(&filter, page).await.unwrap()
+        });
+        let [letter] = &letters[..] else {
+            panic!("{letters:?}")
+        };
+        let (class, column) = (letter.content.class, letter.content.column.as_deref());
+        assert_eq!((class, column), (RejectionClass::Unknown, Some("amount")));
+        assert_eq!(letter.status, LetterStatus::Resolved);
         assert_eq!(refused.rejected[0].reason, "too large");
         assert_eq!(refused.last.unwrap().run, report.run);
         assert_eq!(deleted.last.unwrap().outcome, Outcome::Deleted);
@@ -248,6 +281,7 @@ fn a_store_that_an_older_version_is_using_is_left_alone() {
     world.run_whole();
     let path = world.folder.path().join("state.db");
     let connection = rusqlite::Connection::open(&path).unwrap();
+    connection.execute_batch(BACK_TO_VERSION_3).unwrap();
     connection.execute_batch(BACK_TO_VERSION_2).unwrap();
     let lock = std::fs::File::create(world.folder.path().join("state.db.lock")).unwrap();
     lock.try_lock().unwrap();

@@ -6,6 +6,7 @@ mod behaviour;
 mod damage;
 mod given;
 mod leases;
+mod letters;
 #[cfg(all(unix, feature = "postgres"))]
 mod postgres;
 mod sqlite;
@@ -56,6 +57,12 @@ of_every_store! {
         of_many_that_ask_at_once_one_is_given_the_stream
         a_holder_that_is_gone_in_this_process_need_not_be_waited_for
         a_clock_that_is_set_back_keeps_nobody_out_for_long;
+    letters:
+        letters_are_listed_by_what_they_are
+        a_record_that_arrives_closes_its_letters
+        a_letter_is_open_again_when_its_record_is_refused_anew
+        a_letter_that_is_sent_again_counts_attempts_until_it_arrives
+        letters_are_discarded_with_a_reason_or_not_at_all;
     damage:
         every_kind_of_damage_is_found_and_named
         an_end_that_was_cut_off_is_found_by_what_the_destination_knows

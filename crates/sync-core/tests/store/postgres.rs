@@ -156,3 +156,42 @@ async fn a_schema_that_is_no_store_is_left_alone() {
     let error = home.open_with(home.options()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unsupported);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_store_of_version_3_is_brought_up_to_date() {
+    let Some(home) = Home::new() else { return };
+    let store = given::Home::open(&home).await;
+    let claim = running(&store).await;
+    store.open_window(&claim, window(1)).await.unwrap();
+    given::Home::tamper(
+        &home,
+        "DROP TABLE retried_letters;
+         ALTER TABLE batches DROP COLUMN letters_before;
+         ALTER TABLE dead_letters DROP COLUMN class, DROP COLUMN fault, DROP COLUMN status,
+             DROP COLUMN attempts, DROP COLUMN attempted_at, DROP COLUMN attempt_reason,
+             DROP COLUMN closed_at, DROP COLUMN resolved_by, DROP COLUMN note,
+             DROP COLUMN closed_by;
+         UPDATE store_version SET version = 3;",
+    );
+    let letters = [
+        ("1", r#"{"column":"amount"}"#),
+        ("2", r#"{"column":"odd","text":"\u0000"}"#),
+    ];
+    for (key, letter) in letters {
+        let run = claim.run;
+        given::Home::tamper(
+            &home,
+            &format!(
+                "INSERT INTO dead_letters (scope, fingerprint, run, at, letter, key)
+                 SELECT scope, '\\x0{key}', '{run}', '', '{letter}', '{key}' FROM scopes"
+            ),
+        );
+    }
+    drop(store);
+    let store = given::Home::open(&home).await;
+    deliver(&store, &claim, "first", Operation::Upsert, &[("1", "a")]).await;
+    let found = home
+        .database
+        .ask("SELECT key, class, fault, status FROM intacct_sync.dead_letters ORDER BY key");
+    assert_eq!(found, "1|unreadable|amount|resolved\n2|unreadable||open");
+}
