@@ -1,6 +1,6 @@
 //! Batches, from prepared to settled, and the records that were rejected on the way.
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{CachedStatement, Connection, OptionalExtension as _, ToSql, params};
 use time::OffsetDateTime;
 
 use super::change::{Change, scope_number};
@@ -10,8 +10,13 @@ use crate::id::{BatchId, Digest};
 use crate::spool::Spooled;
 use crate::store::stored::{BatchRow, from_json, not_waiting, signed, to_json};
 use crate::store::wording;
-use crate::store::{Claim, DeadLetter, PreparedBatch, Scope, Settlement, UnsettledBatch};
+use crate::store::{
+    Claim, DeadLetter, PreparedBatch, Scope, SettledRecord, Settlement, UnsettledBatch,
+};
 use crate::window::rfc3339;
+
+/// Records kept by one statement.
+const RECORDS_AT_ONCE: usize = 64;
 
 impl Change<'_> {
     pub(super) fn prepare(
@@ -79,12 +84,64 @@ impl Change<'_> {
     }
 
     fn settle_records(&self, scope: i64, number: i64, settlement: &Settlement) -> Work<()> {
-        let mut upsert = self.transaction.prepare_cached(
-            "INSERT INTO records (scope, key, record, batch, owner, period, row)
-             VALUES (?, ?, ?, ?, ?, ?, ?)
-             ON CONFLICT DO UPDATE SET record = excluded.record, batch = excluded.batch,
-                 owner = excluded.owner, period = excluded.period, row = excluded.row",
-        )?;
+        let delivered: Vec<_> = settlement.delivered().collect();
+        match settlement.batch.place.operation {
+            Operation::Upsert => self.keep_records(scope, number, &delivered),
+            Operation::Delete => self.bury_records(scope, number, &delivered),
+        }
+    }
+
+    fn keep_records(
+        &self,
+        scope: i64,
+        number: i64,
+        delivered: &[(u64, &SettledRecord)],
+    ) -> Work<()> {
+        let upsert = |records: usize| {
+            let more = ", (?, ?, ?, ?, ?, ?, ?)".repeat(records - 1);
+            let upsert = format!(
+                "INSERT INTO records (scope, key, record, batch, owner, period, row)
+                 VALUES (?, ?, ?, ?, ?, ?, ?){more}
+                 ON CONFLICT DO UPDATE SET record = excluded.record, batch = excluded.batch,
+                     owner = excluded.owner, period = excluded.period, row = excluded.row"
+            );
+            self.transaction.prepare_cached(&upsert)
+        };
+        let (many, rest) = delivered.as_chunks::<RECORDS_AT_ONCE>();
+        let mut at_once = upsert(RECORDS_AT_ONCE)?;
+        let mut alone = upsert(1)?;
+        let keep = |upsert: &mut CachedStatement<'_>, records: &[(u64, &SettledRecord)]| {
+            let mut place = 0;
+            let mut bind = |value: &dyn ToSql| {
+                place += 1;
+                upsert.raw_bind_parameter(place, value)
+            };
+            for (row, record) in records {
+                bind(&scope)?;
+                bind(&record.key.as_str())?;
+                bind(record.id.as_bytes())?;
+                bind(&number)?;
+                bind(&record.owner)?;
+                bind(&record.period)?;
+                bind(&signed(*row))?;
+            }
+            upsert.raw_execute().map(drop)
+        };
+        for records in many {
+            keep(&mut at_once, records)?;
+        }
+        for record in rest {
+            keep(&mut alone, std::slice::from_ref(record))?;
+        }
+        Ok(())
+    }
+
+    fn bury_records(
+        &self,
+        scope: i64,
+        number: i64,
+        delivered: &[(u64, &SettledRecord)],
+    ) -> Work<()> {
         let mut delete = self
             .transaction
             .prepare_cached("DELETE FROM records WHERE scope = ? AND key = ?")?;
@@ -92,18 +149,10 @@ impl Change<'_> {
             "INSERT OR REPLACE INTO deleted_records (scope, key, record, batch, row)
              VALUES (?, ?, ?, ?, ?)",
         )?;
-        for (row, record) in settlement.delivered() {
-            let (key, id, row) = (record.key.as_str(), record.id.as_bytes(), signed(row));
-            match settlement.batch.place.operation {
-                Operation::Upsert => {
-                    let (owner, period) = (&record.owner, &record.period);
-                    upsert.execute(params![scope, key, id, number, owner, period, row])?;
-                }
-                Operation::Delete => {
-                    delete.execute(params![scope, key])?;
-                    bury.execute(params![scope, key, id, number, row])?;
-                }
-            }
+        for (row, record) in delivered {
+            let (key, id) = (record.key.as_str(), record.id.as_bytes());
+            delete.execute(params![scope, key])?;
+            bury.execute(params![scope, key, id, number, signed(*row)])?;
         }
         Ok(())
     }

@@ -1,8 +1,8 @@
 //! The index of the records that the destination has.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use rusqlite::{Connection, OptionalExtension as _, params};
+use rusqlite::{Connection, params};
 
 use super::change::scope_number;
 use super::failure::Work;
@@ -10,6 +10,9 @@ use crate::batch::RecordKey;
 use crate::id::RecordId;
 use crate::store::Scope;
 use crate::store::stored::unsigned;
+
+/// Keys looked up by one statement.
+const KEYS_AT_ONCE: usize = 128;
 
 pub(super) fn changed(
     connection: &Connection,
@@ -19,16 +22,26 @@ pub(super) fn changed(
     let Some(number) = scope_number(connection, scope)? else {
         return Ok(vec![true; records.len()]);
     };
-    let select = "SELECT record FROM records WHERE scope = ? AND key = ?";
-    let mut select = connection.prepare_cached(select)?;
-    let mut changed = Vec::with_capacity(records.len());
-    for (key, id) in records {
-        let known: Option<[u8; 16]> = select
-            .query_row(params![number, key.as_str()], |row| row.get(0))
-            .optional()?;
-        changed.push(known.as_ref() != Some(id.as_bytes()));
+    let places = ", ?".repeat(KEYS_AT_ONCE - 1);
+    let select = format!("SELECT key, record FROM records WHERE scope = ? AND key IN (?{places})");
+    let mut select = connection.prepare_cached(&select)?;
+    let mut known: HashMap<String, [u8; 16]> = HashMap::new();
+    for asked in records.chunks(KEYS_AT_ONCE) {
+        select.raw_bind_parameter(1, number)?;
+        for place in 0..KEYS_AT_ONCE {
+            // What is left over asks for nothing, so that one statement serves.
+            let key = asked.get(place).map(|(key, _)| key.as_str());
+            select.raw_bind_parameter(place + 2, key)?;
+        }
+        let mut found = select.raw_query();
+        while let Some(row) = found.next()? {
+            known.insert(row.get(0)?, row.get(1)?);
+        }
     }
-    Ok(changed)
+    let changed = records
+        .iter()
+        .map(|(key, id)| known.get(key.as_str()) != Some(id.as_bytes()));
+    Ok(changed.collect())
 }
 
 pub(super) fn live_records(connection: &Connection, scope: &Scope) -> Work<u64> {
