@@ -7,12 +7,16 @@ use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use crate::column::{Column, Value};
+use crate::column::Column;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{BatchId, Digest, Hasher, RecordId};
 use crate::origin::Origin;
 use crate::stream::{StreamDescriptor, StreamName};
 use crate::window::{Cursor, Window, rfc3339};
+
+mod identity;
+
+pub use identity::{RecordKey, Records, record_ids, record_keys};
 
 /// The columns that the pipeline adds to every row.
 pub mod system {
@@ -74,53 +78,6 @@ pub struct UnreadableRecord {
     pub fields: Vec<(String, Option<String>)>,
 }
 
-/// What identifies a record inside its stream: the values of its key columns as text, joined by
-/// U+001F, which no text of a source can hold.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct RecordKey(String);
-
-impl RecordKey {
-    /// A key of one or more values.
-    pub fn new<'a>(values: impl IntoIterator<Item = &'a str>) -> Self {
-        let mut text = String::new();
-        for (position, value) in values.into_iter().enumerate() {
-            if position > 0 {
-                text.push(Self::SEPARATOR);
-            }
-            text.push_str(value);
-        }
-        Self(text)
-    }
-
-    /// From what [`RecordKey::as_str`] gave.
-    pub fn from_text(text: impl Into<String>) -> Self {
-        Self(text.into())
-    }
-
-    /// The text.
-    pub fn as_str(&self) -> &str {
-        &self.0
-    }
-
-    /// The values, in the order of the key columns.
-    pub fn values(&self) -> impl Iterator<Item = &str> {
-        self.0.split(Self::SEPARATOR)
-    }
-
-    const SEPARATOR: char = '\u{1f}';
-}
-
-impl std::fmt::Display for RecordKey {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        for (position, value) in self.values().enumerate() {
-            let opening = if position == 0 { "" } else { " / " };
-            write!(f, "{opening}{value}")?;
-        }
-        Ok(())
-    }
-}
-
 /// What a batch does to the rows that it names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -154,73 +111,6 @@ pub struct BatchPlace {
     pub window: Window,
     /// Its number in the window, from 0.
     pub ordinal: u64,
-}
-
-/// Rows with what identifies each of them and its state: hashed once, however often they are asked for.
-#[derive(Clone, Debug)]
-pub struct Records {
-    rows: RecordBatch,
-    keys: Vec<RecordKey>,
-    ids: Vec<RecordId>,
-}
-
-impl Records {
-    /// Finds keys and ids of `rows`, as [`record_keys`] and [`record_ids`] do.
-    ///
-    /// # Errors
-    ///
-    /// As theirs.
-    pub fn identified(company: &str, stream: &StreamDescriptor, rows: RecordBatch) -> Result<Self> {
-        let keys = record_keys(stream, &rows)?;
-        let ids = record_ids(company, stream, &rows, &keys)?;
-        Ok(Self { rows, keys, ids })
-    }
-
-    /// The rows.
-    pub fn rows(&self) -> &RecordBatch {
-        &self.rows
-    }
-
-    /// What identifies each row.
-    pub fn keys(&self) -> &[RecordKey] {
-        &self.keys
-    }
-
-    /// The id of each row's state.
-    pub fn ids(&self) -> &[RecordId] {
-        &self.ids
-    }
-
-    /// How many there are.
-    pub fn len(&self) -> usize {
-        self.keys.len()
-    }
-
-    /// Whether there are none.
-    pub fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-}
-
-#[cfg(feature = "pipeline")]
-impl Records {
-    /// Those that are wanted, by their rows.
-    pub(crate) fn only(self, wanted: &[bool]) -> Result<Self> {
-        if wanted.iter().all(|wanted| *wanted) {
-            return Ok(self);
-        }
-        let mask = BooleanArray::from(wanted.to_vec());
-        let rows = arrow_select::filter::filter_record_batch(&self.rows, &mask);
-        let mut by_key = wanted.iter();
-        let mut by_id = wanted.iter();
-        let Self {
-            mut keys, mut ids, ..
-        } = self;
-        keys.retain(|_| by_key.next().is_some_and(|wanted| *wanted));
-        ids.retain(|_| by_id.next().is_some_and(|wanted| *wanted));
-        let rows = rows.map_err(not_a_batch)?;
-        Ok(Self { rows, keys, ids })
-    }
 }
 
 /// A bounded set of records of one stream: the unit of delivery, replay and audit.
@@ -384,117 +274,6 @@ pub fn batch_schema(stream: &StreamDescriptor, operation: Operation) -> SchemaRe
     Arc::new(Schema::new(
         source.cloned().chain(system_fields()).collect::<Vec<_>>(),
     ))
-}
-
-/// The keys of `rows`.
-///
-/// # Errors
-///
-/// [`ErrorKind::Internal`] where a key column is missing, [`ErrorKind::Data`] where a key is null.
-pub fn record_keys(stream: &StreamDescriptor, rows: &RecordBatch) -> Result<Vec<RecordKey>> {
-    let columns: Vec<_> = stream
-        .key
-        .iter()
-        .map(|name| Column::named(rows, name))
-        .collect::<Result<_>>()?;
-    (0..rows.num_rows())
-        .map(|row| {
-            let mut text = String::new();
-            for (position, column) in columns.iter().enumerate() {
-                if position > 0 {
-                    text.push(RecordKey::SEPARATOR);
-                }
-                let value = column.value(row);
-                if value.is_null() {
-                    return Err(Error::new(ErrorKind::Data, "a record has no key")
-                        .with("stream", stream.name.as_str())
-                        .with("column", &stream.key[position]));
-                }
-                value.push_to(&mut text);
-            }
-            Ok(RecordKey(text))
-        })
-        .collect()
-}
-
-/// The ids of `rows`: SHA-256 over company, stream, key, and name and value of every column that
-/// has one, in the order of their names.
-///
-/// A column that is new and null changes no id; neither does the order of columns.
-///
-/// # Errors
-///
-/// [`ErrorKind::Unsupported`] for a column of a type that no batch carries.
-pub fn record_ids(
-    company: &str,
-    stream: &StreamDescriptor,
-    rows: &RecordBatch,
-    keys: &[RecordKey],
-) -> Result<Vec<RecordId>> {
-    let fields = rows.schema_ref().fields().iter();
-    let mut columns: Vec<_> = fields.zip(Column::all(rows)?).collect();
-    columns.sort_by_key(|(field, _)| field.name());
-    // A name goes in with every value of its column, so it is written out once.
-    let columns: Vec<_> = columns
-        .into_iter()
-        .map(|(field, column)| (tagged_name(field.name(), &column), column))
-        .collect();
-    let domain = Hasher::new("intacct-sync/record/1")
-        .part(company.as_bytes())
-        .part(stream.name.as_str().as_bytes());
-    let mut content = Vec::with_capacity(1024);
-    let mut text = String::new();
-    let ids = keys.iter().enumerate().map(|(row, key)| {
-        content.clear();
-        for (name, column) in &columns {
-            push_content(&mut content, &mut text, name, &column.value(row));
-        }
-        domain
-            .clone()
-            .part(key.as_str().as_bytes())
-            .part(&content)
-            .record_id()
-    });
-    Ok(ids.collect())
-}
-
-/// A column's name behind its length, and the tag of its type.
-fn tagged_name(name: &str, column: &Column<'_>) -> Vec<u8> {
-    let mut tagged = Vec::with_capacity(name.len() + 9);
-    tagged.extend_from_slice(&(name.len() as u64).to_le_bytes());
-    tagged.extend_from_slice(name.as_bytes());
-    tagged.push(match column {
-        Column::Text(_) => b't',
-        Column::Integer(_) => b'i',
-        Column::Boolean(_) => b'b',
-        Column::Date(_) => b'd',
-        Column::Timestamp(_) => b's',
-        Column::Decimal(..) => b'n',
-    });
-    tagged
-}
-
-/// A value that is not null, behind its column's name and its own length.
-fn push_content(content: &mut Vec<u8>, text: &mut String, tagged_name: &[u8], value: &Value<'_>) {
-    let mut put = |bytes: &[u8]| {
-        content.extend_from_slice(tagged_name);
-        content.extend_from_slice(&(bytes.len() as u64).to_le_bytes());
-        content.extend_from_slice(bytes);
-    };
-    match value {
-        Value::Null => {}
-        Value::Text(value) => put(value.as_bytes()),
-        Value::Integer(value) => put(&value.to_le_bytes()),
-        Value::Boolean(value) => put(&[u8::from(*value)]),
-        Value::Date(value) => put(&value.to_le_bytes()),
-        Value::Timestamp(value) => put(&value.to_le_bytes()),
-        Value::Decimal(_) => {
-            // As text, so that the same amount at another scale is the same content.
-            text.clear();
-            value.push_to(text);
-            put(text.as_bytes());
-        }
-    }
 }
 
 fn batch_id(stream: &StreamName, place: &BatchPlace, record_ids: &[RecordId]) -> BatchId {
