@@ -307,7 +307,7 @@ mod tests {
         let amounts = Decimal128Array::from_iter(amounts).with_precision_and_scale(38, scale);
         let mut columns: Vec<(&str, ArrayRef)> = vec![
             ("a", Arc::new(texts(|row| row.0.as_deref()))),
-            ("ab", Arc::new(texts(|row| row.1.as_deref()))),
+            ("b", Arc::new(texts(|row| row.1.as_deref()))),
             (
                 "count",
                 Arc::new(Int64Array::from_iter(rows.iter().map(|row| row.2))),
@@ -317,7 +317,7 @@ mod tests {
         columns = order.iter().map(|place| columns[*place].clone()).collect();
         columns.push(("key", Arc::new(Int64Array::from(vec![7; rows.len()]))));
         if with_new_column {
-            columns.push(("b", Arc::new(StringArray::new_null(rows.len()))));
+            columns.push(("c", Arc::new(StringArray::new_null(rows.len()))));
         }
         let field = |(name, column): &(&str, ArrayRef)| {
             Field::new(*name, column.data_type().clone(), *name != "key")
