@@ -157,36 +157,32 @@ impl Value<'_> {
     /// Appends the value as text: dates as `2026-01-31`, timestamps as
     /// `2026-01-31 18:02:00.000000` in UTC, booleans as `true` and `false`, nothing for null.
     pub fn push_to(&self, text: &mut String) {
-        use std::fmt::Write as _;
-        // Writing to a string cannot fail.
-        let _ = match self {
-            Self::Null => Ok(()),
-            Self::Text(value) => write!(text, "{value}"),
-            Self::Integer(value) => write!(text, "{value}"),
-            Self::Boolean(value) => write!(text, "{value}"),
-            Self::Decimal(value) => {
-                value.push_to(text);
-                Ok(())
-            }
-            Self::Date(days) => {
-                push_date(text, *days);
-                Ok(())
-            }
+        match *self {
+            Self::Null => {}
+            Self::Text(value) => text.push_str(value),
+            Self::Integer(value) => push_signed(text, value, 1),
+            Self::Boolean(value) => text.push_str(if value { "true" } else { "false" }),
+            Self::Decimal(value) => value.push_to(text),
+            Self::Date(days) => push_date(text, days),
             Self::Timestamp(micros) => {
                 let second = micros.div_euclid(1_000_000);
-                let (days, rest) = (second.div_euclid(86_400), second.rem_euclid(86_400));
-                push_date(text, i32::try_from(days).unwrap_or(i32::MAX));
-                let fraction = micros.rem_euclid(1_000_000);
-                let (hour, minute, second) = (rest / 3600, rest / 60 % 60, rest % 60);
-                write!(text, " {hour:02}:{minute:02}:{second:02}.{fraction:06}")
+                push_date(text, second.div_euclid(86_400) as i32);
+                let rest = second.rem_euclid(86_400) as u64;
+                for (before, number) in
+                    [(' ', rest / 3600), (':', rest / 60 % 60), (':', rest % 60)]
+                {
+                    text.push(before);
+                    push_unsigned(text, number, 2);
+                }
+                text.push('.');
+                push_unsigned(text, micros.rem_euclid(1_000_000) as u64, 6);
             }
-        };
+        }
     }
 }
 
 /// Days since the epoch to the proleptic Gregorian calendar.
 fn push_date(text: &mut String, days: i32) {
-    use std::fmt::Write as _;
     // Civil-from-days: eras of 400 years that begin in March, so that the leap day comes last.
     let shifted = i64::from(days) + 719_468;
     let era = shifted.div_euclid(146_097);
@@ -202,7 +198,33 @@ fn push_date(text: &mut String, days: i32) {
         month_from_march - 9
     };
     let year = era * 400 + year_of_era + i64::from(month <= 2);
-    let _ = write!(text, "{year:04}-{month:02}-{day:02}");
+    push_signed(text, year, 4);
+    for number in [month, day] {
+        text.push('-');
+        push_unsigned(text, number.unsigned_abs(), 2);
+    }
+}
+
+fn push_signed(text: &mut String, number: i64, width: usize) {
+    if number < 0 {
+        text.push('-');
+    }
+    push_unsigned(text, number.unsigned_abs(), width);
+}
+
+/// Appends a number with zeros in front up to a width, without the machinery of formatting: every
+/// amount, date and time of a text destination comes by here.
+pub(crate) fn push_unsigned(text: &mut String, mut number: u64, width: usize) {
+    let mut digits = [b'0'; 20];
+    let mut start = digits.len();
+    while number > 0 {
+        start -= 1;
+        digits[start] = b'0' + (number % 10) as u8;
+        number /= 10;
+    }
+    let start = start.min(digits.len() - width);
+    // Digits are always text.
+    text.push_str(std::str::from_utf8(&digits[start..]).unwrap_or_default());
 }
 
 #[cfg(test)]

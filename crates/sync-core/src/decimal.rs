@@ -117,13 +117,10 @@ impl Decimal {
         let point = digits.len() - usize::from(scale);
         start = start.min(point - 1);
         let (whole, places) = (&digits[start..point], &digits[point..]);
-        for part in [
-            whole,
-            b".",
-            places,
-            &b"00"[..2usize.saturating_sub(places.len())],
-        ] {
-            text.extend(part.iter().map(|&digit| char::from(digit)));
+        let zeros = &b"00"[..2usize.saturating_sub(places.len())];
+        for part in [whole, b".", places, zeros] {
+            // Digits are always text.
+            text.push_str(std::str::from_utf8(part).unwrap_or_default());
         }
     }
 }
