@@ -1,6 +1,7 @@
-//! The two tables that are kept beside the data: which batches are there, and what columns hold.
+//! The tables that are kept beside the data: which batches are there, how runs ended, and what columns
+//! hold.
 
-use sync_core::{BatchId, BatchPlace, Error, ErrorKind, Receipt, Rejection, Result};
+use sync_core::{BatchId, BatchPlace, Error, ErrorKind, Receipt, Rejection, Result, RunMark};
 use time::OffsetDateTime;
 
 use crate::column_type::ColumnType;
@@ -12,11 +13,14 @@ use crate::table::Table;
 /// One row a batch, written in the transaction that writes its rows.
 pub(crate) const BATCHES: &str = "sync_batch";
 
+/// One row a run that has ended.
+pub(crate) const RUNS: &str = "sync_run";
+
 /// One row a column: its type, and the source's name for it.
 pub(crate) const COLUMNS: &str = "sync_column";
 
 /// The names that no stream may have.
-pub(crate) const NAMES: [&str; 2] = [BATCHES, COLUMNS];
+pub(crate) const NAMES: [&str; 3] = [BATCHES, RUNS, COLUMNS];
 
 const BATCH_COLUMNS: [(&str, ColumnType, bool); 12] = [
     ("batch_id", ColumnType::Text, true),
@@ -33,6 +37,17 @@ const BATCH_COLUMNS: [(&str, ColumnType, bool); 12] = [
     ("written_at", ColumnType::Timestamp, true),
 ];
 
+const RUN_COLUMNS: [(&str, ColumnType, bool); 8] = [
+    ("run_id", ColumnType::Text, true),
+    ("pipeline", ColumnType::Text, true),
+    ("company", ColumnType::Text, true),
+    ("ended_at", ColumnType::Timestamp, true),
+    ("is_complete", ColumnType::Boolean, true),
+    ("ties_out", ColumnType::Boolean, true),
+    ("ledger_sequence", ColumnType::Integer, true),
+    ("ledger_entry", ColumnType::Text, true),
+];
+
 const COLUMN_COLUMNS: [(&str, ColumnType, bool); 5] = [
     ("table_name", ColumnType::Text, true),
     ("column_name", ColumnType::Text, true),
@@ -43,10 +58,10 @@ const COLUMN_COLUMNS: [(&str, ColumnType, bool); 5] = [
 
 /// The statement that makes one of [`NAMES`], where it is not there.
 pub(crate) fn create(dialect: &dyn Dialect, name: &str) -> String {
-    let (columns, key): (&[_], &[_]) = if name == BATCHES {
-        (&BATCH_COLUMNS, &["batch_id"])
-    } else {
-        (&COLUMN_COLUMNS, &["table_name", "column_name"])
+    let (columns, key): (&[_], &[_]) = match name {
+        BATCHES => (&BATCH_COLUMNS, &["batch_id"]),
+        RUNS => (&RUN_COLUMNS, &["run_id"]),
+        _ => (&COLUMN_COLUMNS, &["table_name", "column_name"]),
     };
     let mut lines: Vec<String> = Vec::with_capacity(columns.len() + 1);
     for (column, column_type, required) in columns {
@@ -139,13 +154,16 @@ pub(crate) fn find_batch(dialect: &dyn Dialect) -> String {
     )
 }
 
-/// The statement that gives the ledger's entries of a pipeline's batches, in hex. Its argument is the
-/// pipeline.
-pub(crate) fn ledger_entries(dialect: &dyn Dialect) -> String {
+/// The tables that keep entries of the ledger.
+pub(crate) const WITH_LEDGER_ENTRIES: [&str; 2] = [BATCHES, RUNS];
+
+/// The statement that gives a pipeline's entries of the ledger, in hex, that one of
+/// [`WITH_LEDGER_ENTRIES`] keeps. Its argument is the pipeline.
+pub(crate) fn ledger_entries(dialect: &dyn Dialect, table: &str) -> String {
     let entry = dialect.identifier("ledger_entry");
     format!(
         "SELECT {entry} FROM {} WHERE {} = {} AND {entry} IS NOT NULL",
-        dialect.table(BATCHES),
+        dialect.table(table),
         dialect.identifier("pipeline"),
         dialect.argument(1)
     )
@@ -154,14 +172,25 @@ pub(crate) fn ledger_entries(dialect: &dyn Dialect) -> String {
 /// The statement that notes a batch. Its arguments are those of [`Marker`], in the order of its
 /// fields.
 pub(crate) fn note_batch(dialect: &dyn Dialect) -> String {
-    let names = BATCH_COLUMNS.map(|(name, _, _)| name);
+    insert(dialect, BATCHES, &BATCH_COLUMNS)
+}
+
+/// The statement that notes a run, where it is not noted. Its arguments are those of [`RunRow`], in the
+/// order of its fields.
+pub(crate) fn note_run(dialect: &dyn Dialect) -> String {
+    let insert = insert(dialect, RUNS, &RUN_COLUMNS);
+    format!("{insert} ON CONFLICT DO NOTHING")
+}
+
+fn insert(dialect: &dyn Dialect, table: &str, columns: &[(&str, ColumnType, bool)]) -> String {
+    let names = columns.iter().map(|(name, _, _)| *name);
     let arguments: Vec<_> = (1..)
-        .zip(BATCH_COLUMNS)
-        .map(|(position, (_, column_type, _))| dialect.text_argument(position, column_type))
+        .zip(columns)
+        .map(|(position, (_, column_type, _))| dialect.text_argument(position, *column_type))
         .collect();
     format!(
         "INSERT INTO {} ({}) VALUES ({})",
-        dialect.table(BATCHES),
+        dialect.table(table),
         identifiers(dialect, names),
         arguments.join(", ")
     )
@@ -233,12 +262,6 @@ impl Marker {
             window,
             ordinal,
         } = &delivery.place;
-        let number = |number: u64| {
-            i64::try_from(number).map_err(|error| {
-                let what = "the batch's number is beyond what a table can hold";
-                Error::new(ErrorKind::Data, what).caused_by(error)
-            })
-        };
         Ok(Self {
             batch_id: delivery.id.to_string(),
             stream: delivery.stream.name.as_str().to_owned(),
@@ -257,6 +280,41 @@ impl Marker {
             written_at: stored_time::text(receipt.at),
         })
     }
+}
+
+/// The row of a run, ready to be stored.
+#[derive(Debug)]
+pub(crate) struct RunRow {
+    pub(crate) run_id: String,
+    pub(crate) pipeline: String,
+    pub(crate) company: String,
+    pub(crate) ended_at: String,
+    pub(crate) is_complete: bool,
+    pub(crate) ties_out: bool,
+    pub(crate) ledger_sequence: i64,
+    pub(crate) ledger_entry: String,
+}
+
+impl RunRow {
+    pub(crate) fn of(run: &RunMark) -> Result<Self> {
+        Ok(Self {
+            run_id: run.run.to_string(),
+            pipeline: run.pipeline.clone(),
+            company: run.company.clone(),
+            ended_at: stored_time::text(run.ended_at),
+            is_complete: run.is_complete,
+            ties_out: run.ties_out,
+            ledger_sequence: number(run.ledger_sequence)?,
+            ledger_entry: run.ledger_entry.to_string(),
+        })
+    }
+}
+
+fn number(number: u64) -> Result<i64> {
+    i64::try_from(number).map_err(|error| {
+        let what = "a number is beyond what a table can hold";
+        Error::new(ErrorKind::Data, what).caused_by(error)
+    })
 }
 
 /// The receipt of a batch that is there, from the columns `rejected` and `written_at`.

@@ -13,6 +13,7 @@ pub mod plan;
 #[cfg(feature = "postgres-client")]
 pub mod postgres;
 pub mod receipt;
+mod run_mark;
 mod sink;
 mod source;
 pub mod stream;
@@ -28,6 +29,7 @@ pub use id::{BatchId, Digest, RecordId, RunId};
 pub use origin::{Origin, OriginSpan};
 pub use plan::{SchemaChange, SchemaPlan};
 pub use receipt::{Durability, FlushReceipt, Landed, Receipt, Rejection, RejectionClass};
+pub use run_mark::RunMark;
 pub use sink::Sink;
 pub use source::{Deletion, PeriodDay, ReadRequest, Selection, Source};
 pub use stream::{DeleteDetection, DeleteMode, StreamDescriptor, StreamName};

@@ -11,6 +11,7 @@ use crate::finding::Finding;
 use crate::id::{BatchId, Digest};
 use crate::plan::SchemaPlan;
 use crate::receipt::{FlushReceipt, Landed, Receipt};
+use crate::run_mark::RunMark;
 use crate::stream::{StreamDescriptor, StreamName};
 use crate::totals::{ControlTotals, TotalsQuery};
 
@@ -44,8 +45,15 @@ pub trait Sink: Debug + Send + Sync {
     /// Counts and sums of the live rows, where the destination can tell them.
     async fn control_totals(&self, query: &TotalsQuery) -> Result<Option<ControlTotals>>;
 
+    /// Keeps beside the data how a run ended, and the ledger's head at its end. The same run twice is the
+    /// same as once.
+    async fn keep_run(&self, run: &RunMark) -> Result<()> {
+        let _ = run;
+        Ok(())
+    }
+
     /// The hashes of ledger entries that the destination keeps beside the data of a pipeline: what
-    /// [`Batch::ledger_entry`] gave with each batch. A ledger that does not hold all of them is not the
+    /// [`Batch::ledger_entry`] gave with each batch, and what [`Sink::keep_run`] was given. A ledger that does not hold all of them is not the
     /// one that the data came with, or its end was cut off.
     async fn ledger_entries(&self, pipeline: &str) -> Result<Vec<Digest>> {
         let _ = pipeline;

@@ -11,7 +11,8 @@ use sync_core::postgres::tokio_postgres::IsolationLevel;
 use sync_core::postgres::{Database, Session, failed};
 use sync_core::{
     Batch, BatchId, Capabilities, ControlTotals, Digest, Error, Finding, FlushReceipt, Landed,
-    Phase, Receipt, Result, SchemaPlan, Severity, Sink, StreamDescriptor, StreamName, TotalsQuery,
+    Phase, Receipt, Result, RunMark, SchemaPlan, Severity, Sink, StreamDescriptor, StreamName,
+    TotalsQuery,
 };
 
 use super::check;
@@ -21,7 +22,7 @@ use super::query;
 use super::schema;
 use super::totals;
 use super::write;
-use crate::bookkeeping::stored_now;
+use crate::bookkeeping::{RunRow, stored_now};
 use crate::delivery::{Delivery, told};
 use crate::rows::Rows;
 
@@ -247,6 +248,15 @@ impl Sink for PostgresSink {
         let transaction = self.begin(&mut session, Purpose::Reading).await?;
         self.name(totals::control_totals(&transaction, &self.dialect, query).await)
             .map(Some)
+    }
+
+    async fn keep_run(&self, run: &RunMark) -> Result<()> {
+        let row = RunRow::of(run)?;
+        let mut session = self.session().await?;
+        let transaction = self.begin(&mut session, Purpose::Writing).await?;
+        self.name(write::note_run(&transaction, &self.dialect, &row).await)?;
+        self.commit(transaction, "the end of the run cannot be noted")
+            .await
     }
 
     async fn ledger_entries(&self, pipeline: &str) -> Result<Vec<Digest>> {

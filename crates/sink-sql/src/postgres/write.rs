@@ -19,7 +19,7 @@ use super::copy::{Numbered, Sent};
 use super::dialect::Postgres;
 use super::merge::Staging;
 use super::schema;
-use crate::bookkeeping::{self, Marker};
+use crate::bookkeeping::{self, Marker, RunRow};
 use crate::delivery::Delivery;
 use crate::planning::ExistingTable;
 use crate::statement;
@@ -82,25 +82,53 @@ pub(super) async fn write(
     Ok(receipt)
 }
 
-/// The ledger's entries that came with the batches of a pipeline.
+/// Notes how a run ended. Where no stream has been prepared there are no data to stand beside.
+pub(super) async fn note_run(
+    transaction: &Transaction<'_>,
+    dialect: &Postgres,
+    run: &RunRow,
+) -> Result<()> {
+    let note = async {
+        if !schema::has_table(transaction, dialect, bookkeeping::RUNS).await? {
+            return Ok(());
+        }
+        let sql = bookkeeping::note_run(dialect);
+        let statement = transaction.prepare_cached(&sql).await?;
+        let values: [&(dyn ToSql + Sync); 8] = [
+            &run.run_id,
+            &run.pipeline,
+            &run.company,
+            &run.ended_at,
+            &run.is_complete,
+            &run.ties_out,
+            &run.ledger_sequence,
+            &run.ledger_entry,
+        ];
+        transaction.execute(&statement, &values).await.map(drop)
+    };
+    let noted = note.await;
+    noted.map_err(|cause| failed("the end of the run cannot be noted", cause))
+}
+
+/// The ledger's entries that came with the batches and runs of a pipeline.
 pub(super) async fn ledger_entries(
     transaction: &Transaction<'_>,
     dialect: &Postgres,
     pipeline: &str,
 ) -> Result<Vec<Digest>> {
     let refused = |cause| failed("the batches cannot be looked up", cause);
-    if !schema::has_table(transaction, dialect, bookkeeping::BATCHES)
-        .await
-        .map_err(refused)?
-    {
-        return Ok(Vec::new());
+    let mut found = Vec::new();
+    for table in bookkeeping::WITH_LEDGER_ENTRIES {
+        let is_there = schema::has_table(transaction, dialect, table).await;
+        if is_there.map_err(refused)? {
+            let sql = bookkeeping::ledger_entries(dialect, table);
+            let rows = transaction.query(&sql, &[&pipeline]).await;
+            for row in rows.map_err(refused)? {
+                found.push(row.try_get::<_, String>(0).map_err(refused)?.parse()?);
+            }
+        }
     }
-    let sql = bookkeeping::ledger_entries(dialect);
-    let found = transaction.query(&sql, &[&pipeline]).await;
-    let entries = found.map_err(refused)?.into_iter();
-    entries
-        .map(|row| row.try_get::<_, String>(0).map_err(refused)?.parse())
-        .collect()
+    Ok(found)
 }
 
 /// The receipt of a batch that is there. Waits for whoever is writing it.

@@ -10,7 +10,7 @@ use rusqlite::Connection;
 use sync_core::capabilities::Guarantee;
 use sync_core::{
     Batch, BatchId, Capabilities, ControlTotals, Digest, Error, ErrorKind, Finding, FlushReceipt,
-    Landed, Receipt, Result, SchemaPlan, Sink, StreamDescriptor, StreamName, TotalsQuery,
+    Landed, Receipt, Result, RunMark, SchemaPlan, Sink, StreamDescriptor, StreamName, TotalsQuery,
 };
 use tokio::runtime::Handle;
 
@@ -22,7 +22,7 @@ use super::reader::Reader;
 use super::schema;
 use super::totals;
 use super::write;
-use crate::bookkeeping::stored_now;
+use crate::bookkeeping::{RunRow, stored_now};
 use crate::delivery::{Delivery, told};
 use crate::rows::Rows;
 
@@ -244,6 +244,12 @@ impl Sink for SqliteSink {
             totals::control_totals(reader.connection(), &query).map(Some)
         })
         .await
+    }
+
+    async fn keep_run(&self, run: &RunMark) -> Result<()> {
+        let row = RunRow::of(run)?;
+        self.run_writing(move |_, writer| write::note_run(writer, &row))
+            .await
     }
 
     async fn ledger_entries(&self, pipeline: &str) -> Result<Vec<Digest>> {

@@ -13,7 +13,7 @@ use super::bind::{Binder, Unbound};
 use super::dialect::Sqlite;
 use super::failure::failed;
 use super::schema;
-use crate::bookkeeping::{self, Marker};
+use crate::bookkeeping::{self, Marker, RunRow};
 use crate::delivery::Delivery;
 use crate::planning::ExistingTable;
 use crate::statement;
@@ -60,16 +60,42 @@ pub(super) fn landed(connection: &Connection, batch: BatchId) -> Result<Option<R
         .transpose()
 }
 
-/// The ledger's entries that came with the batches of a pipeline.
-pub(super) fn ledger_entries(connection: &Connection, pipeline: &str) -> Result<Vec<Digest>> {
-    let find = || -> rusqlite::Result<Vec<String>> {
-        if !schema::has_table(connection, bookkeeping::BATCHES)? {
-            return Ok(Vec::new());
+/// Notes how a run ended. Where no stream has been prepared there are no data to stand beside.
+pub(super) fn note_run(connection: &Connection, run: &RunRow) -> Result<()> {
+    let note = || -> rusqlite::Result<()> {
+        if !schema::has_table(connection, bookkeeping::RUNS)? {
+            return Ok(());
         }
         connection
-            .prepare(&bookkeeping::ledger_entries(&Sqlite))?
-            .query_map([pipeline], |row| row.get(0))?
-            .collect()
+            .prepare_cached(&bookkeeping::note_run(&Sqlite))?
+            .execute(params![
+                run.run_id,
+                run.pipeline,
+                run.company,
+                run.ended_at,
+                run.is_complete,
+                run.ties_out,
+                run.ledger_sequence,
+                run.ledger_entry,
+            ])
+            .map(drop)
+    };
+    note().map_err(|cause| failed("the end of the run cannot be noted", cause))
+}
+
+/// The ledger's entries that came with the batches and runs of a pipeline.
+pub(super) fn ledger_entries(connection: &Connection, pipeline: &str) -> Result<Vec<Digest>> {
+    let find = || -> rusqlite::Result<Vec<String>> {
+        let mut found = Vec::new();
+        for table in bookkeeping::WITH_LEDGER_ENTRIES {
+            if schema::has_table(connection, table)? {
+                let mut select =
+                    connection.prepare(&bookkeeping::ledger_entries(&Sqlite, table))?;
+                let entries = select.query_map([pipeline], |row| row.get(0))?;
+                found.extend(entries.collect::<rusqlite::Result<Vec<_>>>()?);
+            }
+        }
+        Ok(found)
     };
     let entries = find().map_err(|cause| failed("the batches cannot be looked up", cause))?;
     entries.iter().map(|entry| entry.parse()).collect()

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use sync_core::stream::TotalsShape;
 use sync_core::totals::GroupTotals;
 use sync_core::{
-    DeleteMode, ErrorKind, Landed, Operation, Receipt, SchemaChange, Sink, StreamDescriptor,
-    TotalsQuery,
+    DeleteMode, Digest, ErrorKind, Landed, Operation, Receipt, RunId, RunMark, SchemaChange, Sink,
+    StreamDescriptor, TotalsQuery,
 };
 
 pub(crate) use given::{
@@ -40,6 +40,7 @@ macro_rules! for_each_case {
         $case!(a_total_beyond_38_digits_is_an_error);
         $case!(values_that_do_not_fit_are_refused_row_by_row);
         $case!(an_empty_batch_lands);
+        $case!(the_end_of_a_run_is_kept_beside_the_data);
         $case!(concurrent_writes_all_land_once);
     };
 }
@@ -701,6 +702,33 @@ pub(crate) async fn an_empty_batch_lands(to: Destination) {
         to.sink.lookup(&empty.id()).await.unwrap(),
         Landed::Yes(receipt)
     );
+}
+
+/// How a run ended, and the ledger's head then, is there once, as soon as there is anything beside it.
+pub(crate) async fn the_end_of_a_run_is_kept_beside_the_data(to: Destination) {
+    let (run, entry) = (RunId::generate(), Digest::from_bytes([9; 32]));
+    let mut ended = RunMark::new(run, "suite", "DEMO", at(0), (41, entry));
+    ended.is_complete = true;
+    to.sink.keep_run(&ended).await.unwrap();
+    assert_eq!(to.sink.ledger_entries("suite").await.unwrap(), []);
+
+    let vendors = stream("vendor", &["recordno"], vec![key_text("recordno")]);
+    prepared(&to, &vendors).await;
+    for _ in 0..2 {
+        to.sink.keep_run(&ended).await.unwrap();
+    }
+    let columns = [
+        "run_id",
+        "pipeline",
+        "company",
+        "ended_at",
+        "ledger_sequence",
+        "ledger_entry",
+    ];
+    let expected = format!("{run}|suite|DEMO|1970-01-01 00:00:00.000000|41|{entry}");
+    assert_eq!(to.lines("sync_run", &columns), [expected]);
+    assert_eq!(to.sink.ledger_entries("suite").await.unwrap(), [entry]);
+    assert_eq!(to.sink.ledger_entries("other").await.unwrap(), []);
 }
 
 /// Writers at the same time do not lose or double anything.
