@@ -43,6 +43,8 @@ pub mod ledger;
 #[cfg(feature = "pipeline")]
 pub mod pipeline;
 #[cfg(feature = "pipeline")]
+pub mod shape;
+#[cfg(feature = "pipeline")]
 pub mod spool;
 #[cfg(feature = "pipeline")]
 pub mod store;
