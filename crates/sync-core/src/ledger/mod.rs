@@ -42,8 +42,10 @@ pub enum EntryKind {
     Configured,
     /// A run ended, with this outcome.
     RunEnded,
-    /// A table was created or changed.
+    /// A table was created or changed, or another contract of a stream was accepted.
     SchemaChanged,
+    /// A stream is read whole once more, because what was delivered of it has an older shape.
+    RereadBegun,
     /// A window was frozen.
     WindowOpened,
     /// A batch is about to be sent; its payload is in the spool.
@@ -74,11 +76,12 @@ pub enum EntryKind {
 
 impl EntryKind {
     /// All of them.
-    pub const ALL: [Self; 17] = [
+    pub const ALL: [Self; 18] = [
         Self::RunBegun,
         Self::Configured,
         Self::RunEnded,
         Self::SchemaChanged,
+        Self::RereadBegun,
         Self::WindowOpened,
         Self::BatchPrepared,
         Self::BatchResent,
@@ -101,6 +104,7 @@ impl EntryKind {
             Self::Configured => "configured",
             Self::RunEnded => "run_ended",
             Self::SchemaChanged => "schema_changed",
+            Self::RereadBegun => "reread_begun",
             Self::WindowOpened => "window_opened",
             Self::BatchPrepared => "batch_prepared",
             Self::BatchResent => "batch_resent",

@@ -191,7 +191,9 @@ fn settled_records(batch: &Batch) -> Result<Vec<SettledRecord>> {
     let of_column = |name: &Option<String>| {
         let name = name
             .as_ref()
-            .filter(|_| batch.operation() == Operation::Upsert);
+            .filter(|_| batch.operation() == Operation::Upsert)
+            // A batch that an earlier run cut may call it otherwise; its rows are read once more.
+            .filter(|name| batch.rows().column_by_name(name).is_some());
         name.map(|name| Column::named(batch.rows(), name))
             .transpose()
     };

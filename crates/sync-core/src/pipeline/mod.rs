@@ -14,12 +14,14 @@ use tracing::Instrument as _;
 use crate::clock::{Clock, Sleeper, SystemClock, TokioSleeper};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::RunId;
+use crate::shape::{HashKeys, Shaping};
 use crate::sink::Sink;
 use crate::source::Source;
 use crate::spool::Spool;
 use crate::store::{RunStart, Store};
 use crate::stream::{StreamDescriptor, StreamName};
 
+mod contract;
 mod cutter;
 mod deletes;
 mod delivery;
@@ -53,6 +55,8 @@ pub struct PipelineOptions {
     /// How long a stream stays this run's without a sign of life. It is renewed three times as often; a
     /// run on another machine that finds its holder dead waits so long.
     pub lease: Duration,
+    /// What becomes of streams on their way, and how far their schemas may change.
+    pub shaping: Shaping,
 }
 
 impl Default for PipelineOptions {
@@ -66,6 +70,7 @@ impl Default for PipelineOptions {
             batch_rows: 8_192,
             spool_retention: Duration::from_secs(24 * 60 * 60),
             lease: Duration::from_secs(60),
+            shaping: Shaping::default(),
         }
     }
 }
@@ -92,6 +97,7 @@ pub struct Pipeline {
     observer: Arc<dyn Observer>,
     clock: Arc<dyn Clock>,
     sleeper: Arc<dyn Sleeper>,
+    hash_keys: HashKeys,
 }
 
 impl Pipeline {
@@ -105,6 +111,7 @@ impl Pipeline {
             observer,
             clock,
             sleeper: Arc::new(TokioSleeper),
+            hash_keys: HashKeys::new(),
         }
     }
 
@@ -126,6 +133,13 @@ impl Pipeline {
     #[must_use]
     pub fn with_sleeper(mut self, sleeper: Arc<dyn Sleeper>) -> Self {
         self.sleeper = sleeper;
+        self
+    }
+
+    /// Hashes columns by these keys, which mappings name.
+    #[must_use]
+    pub fn with_hash_keys(mut self, keys: HashKeys) -> Self {
+        self.hash_keys = keys;
         self
     }
 
@@ -220,6 +234,7 @@ impl Pipeline {
         for stream in &found {
             stream.validate()?;
         }
+        self.check_mappings(&found)?;
         if self.options.streams.is_empty() {
             return Ok(found);
         }
@@ -265,6 +280,7 @@ impl Pipeline {
             "batch_rows": options.batch_rows,
             "spool_retention_seconds": options.spool_retention.as_secs(),
             "lease_seconds": options.lease.as_secs(),
+            "shaping": options.shaping.told(&self.hash_keys),
         });
         settings.to_string()
     }

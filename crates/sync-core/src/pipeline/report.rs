@@ -55,6 +55,8 @@ pub struct StreamReport {
     pub delete_detection: DeleteDetection,
     /// Whether the destination equals the source.
     pub tie_out: TieOut,
+    /// What a person must know of the stream's mapping and contract.
+    pub findings: Vec<Finding>,
     /// Why the stream could not be completed.
     pub error: Option<String>,
     /// How long it took, in seconds.
@@ -78,6 +80,7 @@ impl StreamReport {
             tie_out: TieOut::NotCompared {
                 reason: "the stream is not complete".into(),
             },
+            findings: Vec::new(),
             error: None,
             elapsed: Duration::ZERO,
         }

@@ -15,6 +15,7 @@ use super::report::StreamReport;
 use super::{Parts, Pipeline};
 use crate::error::{Error, Result};
 use crate::id::RunId;
+use crate::shape::Shape;
 use crate::stream::StreamDescriptor;
 use crate::window::{Checkpoint, OpenWindow, Window};
 
@@ -56,13 +57,26 @@ impl StreamRun {
 
     /// Holds the stream's lease meanwhile, and stops where it is lost.
     async fn hold_and_bring_up_to_date(&self) -> (StreamReport, Result<()>) {
+        let nothing_done = || StreamReport::new(&self.stream);
         let lease = match HeldLease::acquire(&self.pipeline, self.run, &self.stream.name).await {
             Ok(lease) => lease,
-            Err(error) => return (StreamReport::new(&self.stream), Err(error)),
+            Err(error) => return (nothing_done(), Err(error)),
         };
-        let delivery = Arc::new(Delivery::new(self, &lease));
+        let shape = match self.pipeline.shape(&self.stream).await {
+            Ok(shape) => Arc::new(shape),
+            Err(error) => {
+                lease.release().await;
+                return (nothing_done(), Err(error));
+            }
+        };
+        let shaped = Self {
+            pipeline: Arc::new(self.pipeline.shaped(&shape)),
+            run: self.run,
+            stream: Arc::clone(shape.destination()),
+        };
+        let delivery = Arc::new(Delivery::new(&shaped, &lease));
         let outcome = {
-            let work = pin!(bring_up_to_date(&delivery));
+            let work = pin!(bring_up_to_date(&delivery, &shape));
             let lost = pin!(lease.keep());
             match select(work, lost).await {
                 Either::Left((outcome, _)) => outcome,
@@ -70,14 +84,14 @@ impl StreamRun {
             }
         };
         lease.release().await;
-        let report = delivery.report().clone();
+        let mut report = delivery.report().clone();
+        report.findings = shape.findings();
         (report, outcome)
     }
 }
 
-async fn bring_up_to_date(delivery: &Arc<Delivery>) -> Result<()> {
-    delivery.prepare_table().await?;
-    delivery.recover().await?;
+async fn bring_up_to_date(delivery: &Arc<Delivery>, shape: &Shape) -> Result<()> {
+    delivery.agree(shape).await?;
     let next = next_window(delivery).await?;
     let window = match &next {
         Next::Read(open) => Some(open.window),

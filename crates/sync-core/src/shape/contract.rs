@@ -1,14 +1,10 @@
 //! What a destination was promised of a stream: its columns and what they hold.
 
-use std::collections::BTreeSet;
-use std::sync::Arc;
-
-use arrow_schema::{Field, Schema};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeSet;
 
 use super::kind::ColumnKind;
 use crate::id::Digest;
-use crate::stream::{StreamDescriptor, TotalsShape};
 
 /// How far a stream's schema may change once something of it was delivered.
 ///
@@ -72,23 +68,6 @@ impl Contract {
     ) -> impl Iterator<Item = &'a ContractColumn> {
         let of_it = |it: &&ContractColumn| it.of.eq_ignore_ascii_case(name);
         self.columns.iter().filter(of_it)
-    }
-
-    /// The stream as it was promised: what batches were cut by.
-    pub(crate) fn descriptor(&self, now: &StreamDescriptor) -> StreamDescriptor {
-        let fields = self.columns.iter().map(|it| {
-            let nullable = !self.key.contains(&it.name);
-            Field::new(&it.name, it.kind.data_type(), nullable)
-        });
-        StreamDescriptor {
-            schema: Arc::new(Schema::new(fields.collect::<Vec<_>>())),
-            key: self.key.clone(),
-            modified: self.modified.clone(),
-            keep_together: self.keep_together.clone(),
-            period: self.period.clone(),
-            totals: TotalsShape::default(),
-            ..now.clone()
-        }
     }
 }
 

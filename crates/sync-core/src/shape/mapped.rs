@@ -205,7 +205,7 @@ impl Mapped {
 }
 
 /// What a person wrote, and what tells its keys from others; not the keys.
-fn digest(mapping: &StreamMapping, keys: &HashKeys) -> Digest {
+pub(super) fn digest(mapping: &StreamMapping, keys: &HashKeys) -> Digest {
     let written = serde_json::json!({ "columns": mapping.columns, "add": mapping.add });
     let mut hasher = Hasher::new("intacct-sync/mapping/1").part(written.to_string().as_bytes());
     for treated in mapping.columns.values() {

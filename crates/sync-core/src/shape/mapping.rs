@@ -5,7 +5,9 @@ use std::collections::BTreeMap;
 use serde::{Deserialize, Serialize};
 
 use super::contract::ContractMode;
+use super::keys::HashKeys;
 use super::kind::ColumnKind;
+use super::mapped::digest;
 use crate::stream::StreamName;
 
 /// The mappings of a pipeline's streams, and how far their schemas may change.
@@ -187,6 +189,19 @@ impl Shaping {
     pub fn stream(mut self, name: StreamName, mapping: StreamMapping) -> Self {
         self.streams.insert(name, mapping);
         self
+    }
+
+    /// What the ledger's settings say of it: the digests of mappings, by which their changes are seen.
+    pub(crate) fn told(&self, keys: &HashKeys) -> serde_json::Value {
+        let streams = self.streams.iter().map(|(name, mapping)| {
+            let told = serde_json::json!({
+                "contract": self.mode(name),
+                "mapping": digest(mapping, keys),
+            });
+            (name.as_str().to_owned(), told)
+        });
+        let streams: serde_json::Map<_, _> = streams.collect();
+        serde_json::json!({ "contract": self.contract, "streams": streams })
     }
 
     /// How far the schema of a stream may change.

@@ -16,6 +16,7 @@ mod laws;
 mod mapped;
 mod mapping;
 mod resolve;
+mod source;
 mod stage;
 mod treat;
 
@@ -27,4 +28,5 @@ pub use mapping::{ColumnMapping, Constant, HashKeyName, Mask, Shaping, StreamMap
 pub use resolve::{Decision, Difference};
 
 pub(crate) use mapped::{Mapped, refusal};
+pub(crate) use source::ShapedSource;
 pub(crate) use stage::Shape;

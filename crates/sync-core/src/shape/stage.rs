@@ -115,8 +115,7 @@ impl Shape {
         })
     }
 
-    /// The stream as the source is asked for it. Totals that the destination cannot tell are not asked
-    /// for.
+    /// The stream as the source is asked for it.
     pub(crate) fn source(&self) -> &Arc<StreamDescriptor> {
         &self.source
     }
@@ -124,6 +123,14 @@ impl Shape {
     /// The stream as the destination gets it.
     pub(crate) fn destination(&self) -> &Arc<StreamDescriptor> {
         &self.destination
+    }
+
+    /// The columns of the destination that are filled from one of the source's, with its name.
+    pub(crate) fn names(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.slots.iter().filter_map(|slot| match &slot.supply {
+            Supply::Column { name, .. } => Some((slot.field.name().as_str(), name.as_str())),
+            _ => None,
+        })
     }
 
     /// What is promised of it from now on.
@@ -134,16 +141,6 @@ impl Shape {
     /// What was promised, where that is another contract, or nothing was.
     pub(crate) fn is_new(&self) -> bool {
         self.accepted.as_ref().map(|it| &it.contract) != Some(&self.contract)
-    }
-
-    /// The stream as batches were cut by that were not settled yet.
-    pub(crate) fn before(&self) -> Arc<StreamDescriptor> {
-        match &self.accepted {
-            Some(accepted) if self.is_new() => {
-                Arc::new(accepted.contract.descriptor(&self.destination))
-            }
-            _ => Arc::clone(&self.destination),
-        }
     }
 
     /// What is not as it was promised.
@@ -241,11 +238,12 @@ impl Shape {
     }
 
     /// The source's totals, grouped as the destination groups them.
-    pub(crate) fn totals(&self, totals: ControlTotals) -> Result<ControlTotals> {
-        let treats: Vec<Option<(&Treat, _)>> = self
-            .source
-            .totals
-            .group_by
+    pub(crate) fn totals(
+        &self,
+        totals: ControlTotals,
+        group_by: &[String],
+    ) -> Result<ControlTotals> {
+        let treats: Vec<Option<(&Treat, _)>> = group_by
             .iter()
             .map(|name| {
                 let kind = super::kind::ColumnKind::of(self.source.field(name).ok()?.data_type())?;

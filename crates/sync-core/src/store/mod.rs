@@ -12,6 +12,7 @@ use crate::batch::RecordKey;
 use crate::error::Result;
 use crate::id::{BatchId, Digest, RecordId, RunId};
 use crate::ledger::{Entry, EntryKind, Head, Verification};
+use crate::shape::{AcceptedContract, Difference};
 use crate::spool::Spooled;
 use crate::window::{Checkpoint, Cursor, Window};
 
@@ -78,6 +79,21 @@ pub trait Store: Debug + Send + Sync {
 
     /// Ends a run, with its outcome as JSON.
     async fn end_run(&self, run: RunId, outcome: &str) -> Result<Head>;
+
+    /// What was promised of a stream, to whatever sink; nothing before its first run.
+    async fn contract(&self, scope: &Scope) -> Result<Option<AcceptedContract>>;
+
+    /// Promises something of a stream. The ledger says in what it differs from what was promised before.
+    async fn accept_contract(
+        &self,
+        claim: &Claim,
+        accepted: &AcceptedContract,
+        differences: &[Difference],
+    ) -> Result<()>;
+
+    /// Has a stream read whole once more, where an accepted contract asks for it: it has no watermark
+    /// then, and a window that is open begins at its beginning.
+    async fn begin_reread(&self, claim: &Claim) -> Result<()>;
 
     /// How far a stream has come.
     async fn checkpoint(&self, scope: &Scope) -> Result<Checkpoint>;

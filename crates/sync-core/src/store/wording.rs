@@ -7,6 +7,7 @@ use super::letters::{Discard, LetterId};
 use super::scope::{Claim, Scope};
 use crate::id::{BatchId, Digest, Hasher};
 use crate::ledger::EntryKind;
+use crate::shape::{AcceptedContract, Difference};
 use crate::window::{Cursor, Window, rfc3339};
 
 /// A kind of entry and its body, which is JSON.
@@ -54,6 +55,24 @@ pub(super) fn run_begun(start: &RunStart) -> Told {
 pub(super) fn window_opened(scope: &Scope, window: Window) -> Told {
     let body = json!({ "scope": scope, "window": window });
     Told::new(EntryKind::WindowOpened, body)
+}
+
+pub(super) fn contract_accepted(
+    scope: &Scope,
+    accepted: &AcceptedContract,
+    differences: &[Difference],
+) -> Told {
+    let body = json!({
+        "scope": scope,
+        "promised": accepted.contract,
+        "differences": differences,
+        "reread": accepted.reread,
+    });
+    Told::new(EntryKind::SchemaChanged, body)
+}
+
+pub(super) fn reread_begun(scope: &Scope) -> Told {
+    Told::new(EntryKind::RereadBegun, json!({ "scope": scope }))
 }
 
 pub(super) fn batch_prepared(batch: &PreparedBatch) -> Told {

@@ -183,6 +183,8 @@ fn records_that_cannot_be_read_or_are_refused_are_kept_and_the_rest_goes_on() {
 
 /// What version 4 of the store's schema added.
 const BACK_TO_VERSION_3: &str = "
+    DROP TABLE contracts;
+    DROP TABLE rereads;
     DROP INDEX dead_letters_waiting;
     DROP TABLE retried_letters;
     ALTER TABLE batches DROP COLUMN letters_before;

@@ -20,6 +20,7 @@ use crate::error::Result;
 use crate::id::{BatchId, Digest, RecordId, RunId};
 use crate::ledger::{Entry, EntryKind, Head, Verification};
 use crate::postgres::{ConnectionOptions, Database, Session};
+use crate::shape::{AcceptedContract, Difference};
 use crate::spool::Spooled;
 use crate::window::{Checkpoint, Cursor, Window};
 
@@ -27,6 +28,7 @@ mod audit;
 mod batches;
 mod census;
 mod change;
+mod contracts;
 mod leases;
 mod letters;
 mod patience;
@@ -199,6 +201,27 @@ impl Store for PostgresStore {
 
     async fn end_run(&self, run: RunId, outcome: &str) -> Result<Head> {
         change!(self, None, |change| change.end_run(run, outcome))
+    }
+
+    async fn contract(&self, scope: &Scope) -> Result<Option<AcceptedContract>> {
+        ask!(self, |session| contracts::contract(&session, scope))
+    }
+
+    async fn accept_contract(
+        &self,
+        claim: &Claim,
+        accepted: &AcceptedContract,
+        differences: &[Difference],
+    ) -> Result<()> {
+        change!(self, Some(claim), |change| change.accept_contract(
+            claim,
+            accepted,
+            differences
+        ))
+    }
+
+    async fn begin_reread(&self, claim: &Claim) -> Result<()> {
+        change!(self, Some(claim), |change| change.begin_reread(claim))
     }
 
     async fn checkpoint(&self, scope: &Scope) -> Result<Checkpoint> {

@@ -145,6 +145,19 @@ CREATE TABLE retried_letters (
 );
 ";
 
+/// From version 3: what was promised of streams, and which are to be read whole once more for it.
+const CONTRACTS: &str = "
+CREATE TABLE contracts (
+    pipeline TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    contract TEXT NOT NULL,
+    PRIMARY KEY (pipeline, stream)
+);
+CREATE TABLE rereads (
+    scope BIGINT PRIMARY KEY REFERENCES scopes
+);
+";
+
 pub(super) async fn bring_up_to_date(mut session: Session, schema: &str) -> Result<()> {
     let refused = |error| failed("the store's tables cannot be made", error);
     let transaction = session.transaction().await.map_err(refused)?;
@@ -180,6 +193,8 @@ pub(super) async fn bring_up_to_date(mut session: Session, schema: &str) -> Resu
         Some(SCHEMA_VERSION) => {}
         Some(3) => {
             transaction.batch_execute(LETTERS).await.map_err(refused)?;
+            let made = transaction.batch_execute(CONTRACTS).await;
+            made.map_err(refused)?;
             let update = "UPDATE store_version SET version = $1";
             let updated = transaction.execute(update, &[&SCHEMA_VERSION]).await;
             updated.map_err(refused)?;

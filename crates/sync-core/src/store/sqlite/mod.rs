@@ -18,6 +18,7 @@ use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{BatchId, Digest, RecordId, RunId};
 use crate::ledger::{Entry, EntryKind, Head, Verification};
+use crate::shape::{AcceptedContract, Difference};
 use crate::spool::Spooled;
 use crate::window::{Checkpoint, Cursor, Window};
 
@@ -25,6 +26,7 @@ mod audit;
 mod batches;
 mod census;
 mod change;
+mod contracts;
 mod failure;
 mod leases;
 mod letters;
@@ -220,6 +222,30 @@ impl Store for SqliteStore {
     async fn end_run(&self, run: RunId, outcome: &str) -> Result<Head> {
         let outcome = outcome.to_owned();
         self.change(move |change| change.end_run(run, &outcome))
+            .await
+    }
+
+    async fn contract(&self, scope: &Scope) -> Result<Option<AcceptedContract>> {
+        let scope = scope.clone();
+        self.read(move |connection| contracts::contract(connection, &scope))
+            .await
+    }
+
+    async fn accept_contract(
+        &self,
+        claim: &Claim,
+        accepted: &AcceptedContract,
+        differences: &[Difference],
+    ) -> Result<()> {
+        let (accepted, differences) = (accepted.clone(), differences.to_owned());
+        self.change_by(claim, move |change, claim| {
+            change.accept_contract(claim, &accepted, &differences)
+        })
+        .await
+    }
+
+    async fn begin_reread(&self, claim: &Claim) -> Result<()> {
+        self.change_by(claim, |change, claim| change.begin_reread(claim))
             .await
     }
 

@@ -155,6 +155,19 @@ CREATE TABLE retried_letters (
 ) STRICT, WITHOUT ROWID;
 ";
 
+/// From version 3: what was promised of streams, and which are to be read whole once more for it.
+const CONTRACTS: &str = "
+CREATE TABLE contracts (
+    pipeline TEXT NOT NULL,
+    stream TEXT NOT NULL,
+    contract TEXT NOT NULL,
+    PRIMARY KEY (pipeline, stream)
+) STRICT, WITHOUT ROWID;
+CREATE TABLE rereads (
+    scope INTEGER PRIMARY KEY REFERENCES scopes
+) STRICT;
+";
+
 /// A census that a crash cut short is worth nothing, so it is kept for the connection alone.
 const CENSUS: &str = "
 CREATE TEMPORARY TABLE census (
@@ -211,6 +224,7 @@ fn bring_up_to_date(transaction: &Transaction<'_>, path: &Path) -> Work<()> {
         }
     }
     transaction.execute_batch(LETTERS)?;
+    transaction.execute_batch(CONTRACTS)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     Ok(())
 }
