@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
 mod behaviour;
+mod contracts;
 mod damage;
 mod given;
 mod leases;
@@ -50,6 +51,9 @@ of_every_store! {
         a_configuration_is_told_when_it_changes
         handles_that_write_at_once_make_one_chain
         the_hash_rule_is_as_documented;
+    contracts:
+        a_contract_is_remembered_with_its_differences_in_the_ledger
+        what_has_an_older_shape_is_read_whole_once_more;
     leases:
         a_stream_is_run_by_one_and_the_other_is_told_by_whom
         a_lease_is_renewed_given_back_and_given_on
