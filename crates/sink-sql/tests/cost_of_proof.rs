@@ -25,6 +25,7 @@ use sync_core::batch::{record_ids, record_keys};
 use sync_core::id::Hasher;
 use sync_core::ledger::{Entry, EntryKind, Head, Verification};
 use sync_core::pipeline::{Parts, Pipeline, PipelineOptions};
+use sync_core::shape::{AcceptedContract, Difference};
 use sync_core::spool::{FolderSpool, Spool, Spooled};
 use sync_core::store::{
     Claim, DeadLetter, Discard, FencingToken, Lease, LeaseRequest, Letter, LetterFilter, LetterId,
@@ -185,6 +186,20 @@ impl Store for Forgetful {
     }
     async fn end_run(&self, _: RunId, _: &str) -> Result<Head> {
         Ok(Head::genesis())
+    }
+    async fn contract(&self, _: &Scope) -> Result<Option<AcceptedContract>> {
+        Ok(None)
+    }
+    async fn accept_contract(
+        &self,
+        _: &Claim,
+        _: &AcceptedContract,
+        _: &[Difference],
+    ) -> Result<()> {
+        Ok(())
+    }
+    async fn begin_reread(&self, _: &Claim) -> Result<()> {
+        Ok(())
     }
     async fn checkpoint(&self, _: &Scope) -> Result<Checkpoint> {
         let open = self.0.lock().unwrap().map(|window| OpenWindow {
