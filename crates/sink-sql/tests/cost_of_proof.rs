@@ -28,14 +28,14 @@ use sync_core::pipeline::{Parts, Pipeline, PipelineOptions};
 use sync_core::shape::{AcceptedContract, Difference};
 use sync_core::spool::{FolderSpool, Spool, Spooled};
 use sync_core::store::{
-    Claim, DeadLetter, Discard, FencingToken, Lease, LeaseRequest, Letter, LetterFilter, LetterId,
-    LetterPage, PreparedBatch, RecordAudit, RunStart, Scope, Settlement, SqliteStore, Store,
-    UnsettledBatch,
+    Claim, DeadLetter, Discard, FencingToken, KeptPayload, Lease, LeaseRequest, Letter,
+    LetterFilter, LetterId, LetterPage, LostBatch, PreparedBatch, RecordAudit, Removal, RunStart,
+    Scope, Settlement, SqliteStore, Store, UnsettledBatch,
 };
 use sync_core::{
-    Batch, BatchId, Checkpoint, ControlTotals, Cursor, Digest, Finding, OpenWindow, ReadRequest,
-    RecordId, RecordKey, Result, RunId, Source, SourceBatch, StreamDescriptor, StreamName,
-    TotalsQuery, Window,
+    Batch, Checkpoint, ControlTotals, Cursor, Digest, Finding, OpenWindow, ReadRequest, RecordId,
+    RecordKey, Result, RunId, Source, SourceBatch, StreamDescriptor, StreamName, TotalsQuery,
+    Window,
 };
 use time::OffsetDateTime;
 
@@ -160,7 +160,7 @@ impl Spool for Forgetful {
         unreachable!("nothing is sent again")
     }
 
-    async fn remove(&self, _: &Spooled) -> Result<()> {
+    async fn remove(&self, _: &str) -> Result<()> {
         Ok(())
     }
 }
@@ -234,10 +234,13 @@ impl Store for Forgetful {
     async fn unsettled(&self, _: &Scope) -> Result<Vec<UnsettledBatch>> {
         Ok(Vec::new())
     }
-    async fn expired(&self, _: OffsetDateTime) -> Result<Vec<(BatchId, Spooled)>> {
+    async fn give_up(&self, _: &Claim, _: &LostBatch) -> Result<()> {
+        Ok(())
+    }
+    async fn payloads(&self) -> Result<Vec<KeptPayload>> {
         Ok(Vec::new())
     }
-    async fn forget_payloads(&self, _: &[BatchId]) -> Result<()> {
+    async fn forget_payloads(&self, _: RunId, _: &Removal) -> Result<()> {
         Ok(())
     }
     async fn live_records(&self, _: &Scope) -> Result<u64> {

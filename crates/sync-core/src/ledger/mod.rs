@@ -54,6 +54,10 @@ pub enum EntryKind {
     BatchResent,
     /// The destination has a batch.
     BatchSettled,
+    /// The payload of a batch is lost before it was settled; what it held is read again.
+    BatchGivenUp,
+    /// Payloads are removed from the spool.
+    PayloadsRemoved,
     /// Everything up to a cursor is settled, without a batch.
     Advanced,
     /// Records could not be read, or were refused.
@@ -76,7 +80,7 @@ pub enum EntryKind {
 
 impl EntryKind {
     /// All of them.
-    pub const ALL: [Self; 18] = [
+    pub const ALL: [Self; 20] = [
         Self::RunBegun,
         Self::Configured,
         Self::RunEnded,
@@ -86,6 +90,8 @@ impl EntryKind {
         Self::BatchPrepared,
         Self::BatchResent,
         Self::BatchSettled,
+        Self::BatchGivenUp,
+        Self::PayloadsRemoved,
         Self::Advanced,
         Self::RecordsRejected,
         Self::LettersRetried,
@@ -109,6 +115,8 @@ impl EntryKind {
             Self::BatchPrepared => "batch_prepared",
             Self::BatchResent => "batch_resent",
             Self::BatchSettled => "batch_settled",
+            Self::BatchGivenUp => "batch_given_up",
+            Self::PayloadsRemoved => "payloads_removed",
             Self::Advanced => "advanced",
             Self::RecordsRejected => "records_rejected",
             Self::LettersRetried => "letters_retried",

@@ -141,7 +141,8 @@ impl Delivery {
             operation,
             rows,
         });
-        Ok(())
+        let spooled = prepared.spooled.bytes;
+        self.pipeline.keep_room(self.claim.run, spooled).await
     }
 
     pub(super) fn place(&self, operation: Operation, window: Window, ordinal: u64) -> BatchPlace {

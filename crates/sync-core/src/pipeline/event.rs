@@ -42,6 +42,15 @@ pub enum Event<'a> {
         /// Whether it had to be sent again.
         resent: bool,
     },
+    /// A batch of an earlier run cannot be brought to its end; what it held is read again.
+    BatchGivenUp {
+        /// The stream.
+        stream: &'a StreamName,
+        /// The batch.
+        batch: BatchId,
+        /// What is wrong with its payload.
+        reason: &'a str,
+    },
     /// A page was read.
     PageRead {
         /// The stream.

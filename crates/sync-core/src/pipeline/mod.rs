@@ -30,12 +30,14 @@ mod extraction;
 mod held_lease;
 mod recovery;
 mod report;
+mod spool_room;
 mod stream_run;
 mod tie_out;
 
 pub use event::{Event, Observer, Unobserved};
 pub use report::{RunReport, StreamReport, TieOut};
 
+use spool_room::{SpooledSince, shared_spool};
 use stream_run::StreamRun;
 
 /// How a pipeline works.
@@ -52,6 +54,9 @@ pub struct PipelineOptions {
     pub batch_rows: usize,
     /// How long a settled batch stays in the spool.
     pub spool_retention: Duration,
+    /// How many bytes the spool may hold, if not any number: the oldest settled batches go first. It may
+    /// be more by a sixteenth, and by what is not settled, which always stays.
+    pub spool_max_bytes: Option<u64>,
     /// How long a stream stays this run's without a sign of life. It is renewed three times as often; a
     /// run on another machine that finds its holder dead waits so long.
     pub lease: Duration,
@@ -60,8 +65,8 @@ pub struct PipelineOptions {
 }
 
 impl Default for PipelineOptions {
-    /// Two hours of lookback, two minutes of lag, batches of 8,192 rows, a day in the spool, leases of
-    /// a minute.
+    /// Two hours of lookback, two minutes of lag, batches of 8,192 rows, a day in the spool whatever
+    /// that takes, leases of a minute.
     fn default() -> Self {
         Self {
             streams: Vec::new(),
@@ -69,6 +74,7 @@ impl Default for PipelineOptions {
             safety_lag: Duration::from_secs(2 * 60),
             batch_rows: 8_192,
             spool_retention: Duration::from_secs(24 * 60 * 60),
+            spool_max_bytes: None,
             lease: Duration::from_secs(60),
             shaping: Shaping::default(),
         }
@@ -98,6 +104,7 @@ pub struct Pipeline {
     clock: Arc<dyn Clock>,
     sleeper: Arc<dyn Sleeper>,
     hash_keys: HashKeys,
+    spooled_since: SpooledSince,
 }
 
 impl Pipeline {
@@ -112,6 +119,7 @@ impl Pipeline {
             clock,
             sleeper: Arc::new(TokioSleeper),
             hash_keys: HashKeys::new(),
+            spooled_since: SpooledSince::default(),
         }
     }
 
@@ -176,6 +184,7 @@ impl Pipeline {
             settings: self.settings(),
         };
         store.begin_run(&start).await?;
+        let ownership = self.open_spool(run).await?;
         let names: Vec<_> = streams.iter().map(|stream| stream.name.clone()).collect();
         self.observer.observe(Event::RunBegun {
             run,
@@ -205,12 +214,16 @@ impl Pipeline {
                 && !concerns_one_stream(error.kind())
             {
                 let told = serde_json::json!({ "failed": error.chain() });
-                store.end_run(run, &told.to_string()).await?;
+                if let Err(also) = store.end_run(run, &told.to_string()).await {
+                    // A full disk is often full for both; what came first is what to see to.
+                    tracing::warn!(error = %also, "the end of the run could not be noted");
+                }
                 return Err(error);
             }
         }
-        self.clear_spool().await?;
+        self.sweep_spool(run, ownership).await?;
         let mut findings = source.findings();
+        findings.extend(shared_spool(ownership));
         if !self.options.streams.is_empty() {
             // What was found of a stream that was not chosen is nobody's concern.
             let chosen = |subject: &str| names.iter().any(|name| name.as_str() == subject);
@@ -255,20 +268,6 @@ impl Pipeline {
         Ok(chosen)
     }
 
-    /// Removes payloads whose retention is over.
-    async fn clear_spool(&self) -> Result<()> {
-        let Parts { store, spool, .. } = &self.parts;
-        let expired = store
-            .expired(self.clock.now() - self.options.spool_retention)
-            .await?;
-        let mut forgotten = Vec::with_capacity(expired.len());
-        for (batch, spooled) in expired {
-            spool.remove(&spooled).await?;
-            forgotten.push(batch);
-        }
-        store.forget_payloads(&forgotten).await
-    }
-
     /// What the run goes by, for the ledger.
     fn settings(&self) -> String {
         let options = &self.options;
@@ -279,6 +278,7 @@ impl Pipeline {
             "safety_lag_seconds": options.safety_lag.as_secs(),
             "batch_rows": options.batch_rows,
             "spool_retention_seconds": options.spool_retention.as_secs(),
+            "spool_max_bytes": options.spool_max_bytes,
             "lease_seconds": options.lease.as_secs(),
             "shaping": options.shaping.told(&self.hash_keys),
         });

@@ -6,53 +6,96 @@ use super::Parts;
 use super::delivery::{Delivery, Ready};
 use super::event::Event;
 use crate::batch::Batch;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::EntryKind;
 use crate::receipt::Landed;
+use crate::store::{LostBatch, PreparedBatch, UnsettledBatch};
 
 impl Delivery {
     /// Brings batches of an interrupted run to their end: the sink is asked, and gets the same
-    /// bytes again where it has not seen them.
+    /// bytes again where it has not seen them. Those whose payloads are lost are given up, and what they
+    /// held is read again.
     pub(super) async fn recover(&self) -> Result<()> {
-        let Parts { store, spool, .. } = self.parts();
-        let sink = &self.sink;
-        for unsettled in store.unsettled(self.scope()).await? {
-            let prepared = unsettled.batch;
-            let rows = spool.get(&prepared.spooled).await?;
-            let stream = Arc::clone(&self.stream);
-            let batch = Batch::restore(prepared.id, stream, prepared.place.clone(), rows)?
-                .attested(unsettled.entry);
-            let landed = sink.lookup(&prepared.id).await?;
-            let (receipt, resent) = match landed {
-                Landed::Yes(receipt) => (receipt, false),
-                Landed::No | Landed::Unknown => {
-                    let body = serde_json::json!({
-                        "scope": self.scope(),
-                        "batch": prepared.id,
-                        "cut_by": prepared.run,
-                    });
-                    store
-                        .note(&self.claim, EntryKind::BatchResent, &body.to_string())
-                        .await?;
-                    (sink.write(&batch).await?, true)
+        let store = &self.parts().store;
+        'as_the_store_has_them: loop {
+            for unsettled in store.unsettled(self.scope()).await? {
+                match self.take_up(&unsettled).await {
+                    Ok(batch) => self.bring_to_its_end(batch, unsettled.batch).await?,
+                    Err(lost) if is_lost(&lost) => {
+                        self.give_up(unsettled.batch, &lost).await?;
+                        // Those behind it no longer move the cursor.
+                        continue 'as_the_store_has_them;
+                    }
+                    Err(error) => return Err(error),
                 }
-            };
-            self.settle(
-                &Ready {
-                    batch,
-                    prepared: prepared.clone(),
-                },
-                receipt,
-            )
-            .await?;
-            self.report().recovered += 1;
-            let stream = &self.stream.name;
-            self.observe(Event::BatchRecovered {
-                stream,
-                batch: prepared.id,
-                resent,
-            });
+            }
+            return Ok(());
         }
+    }
+
+    async fn take_up(&self, unsettled: &UnsettledBatch) -> Result<Batch> {
+        let prepared = &unsettled.batch;
+        let rows = self.parts().spool.get(&prepared.spooled).await?;
+        let (stream, place) = (Arc::clone(&self.stream), prepared.place.clone());
+        let batch = Batch::restore(prepared.id, stream, place, rows)?;
+        Ok(batch.attested(unsettled.entry))
+    }
+
+    async fn bring_to_its_end(&self, batch: Batch, prepared: PreparedBatch) -> Result<()> {
+        let Parts { store, .. } = self.parts();
+        let (sink, id) = (&self.sink, prepared.id);
+        let (receipt, resent) = match sink.lookup(&id).await? {
+            Landed::Yes(receipt) => (receipt, false),
+            Landed::No | Landed::Unknown => {
+                let body = serde_json::json!({
+                    "scope": self.scope(),
+                    "batch": id,
+                    "cut_by": prepared.run,
+                });
+                store
+                    .note(&self.claim, EntryKind::BatchResent, &body.to_string())
+                    .await?;
+                (sink.write(&batch).await?, true)
+            }
+        };
+        self.settle(&Ready { batch, prepared }, receipt).await?;
+        self.report().recovered += 1;
+        self.observe(Event::BatchRecovered {
+            stream: &self.stream.name,
+            batch: id,
+            resent,
+        });
         Ok(())
     }
+
+    /// Nothing of the batch counts as read, so the source is asked for it again. Where the destination has
+    /// the batch, it gets the same records once more. Of those that were deleted at the source meanwhile
+    /// nothing is known any more; that the tie-out finds.
+    async fn give_up(&self, batch: PreparedBatch, error: &Error) -> Result<()> {
+        let landed = match self.sink.lookup(&batch.id).await? {
+            Landed::Yes(_) => Some(true),
+            Landed::No => Some(false),
+            Landed::Unknown => None,
+        };
+        let (id, reason) = (batch.id, error.chain());
+        tracing::warn!(stream = %self.stream.name, batch = %id, reason, "a batch is given up and read again");
+        let lost = LostBatch {
+            batch,
+            reason,
+            landed,
+        };
+        self.parts().store.give_up(&self.claim, &lost).await?;
+        self.report().given_up += 1;
+        self.observe(Event::BatchGivenUp {
+            stream: &self.stream.name,
+            batch: id,
+            reason: &lost.reason,
+        });
+        Ok(())
+    }
+}
+
+/// Whether the payload is gone or is not what was put in, rather than out of reach for now.
+fn is_lost(error: &Error) -> bool {
+    matches!(error.kind(), ErrorKind::NotFound | ErrorKind::Data)
 }

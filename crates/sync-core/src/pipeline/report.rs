@@ -49,6 +49,8 @@ pub struct StreamReport {
     pub rejected: u64,
     /// Batches of an interrupted run that were brought to their end first.
     pub recovered: u64,
+    /// Batches of an interrupted run whose payloads were lost, and whose records were read again.
+    pub given_up: u64,
     /// Calls made to the source.
     pub calls: u64,
     /// How deletes were looked for.
@@ -75,6 +77,7 @@ impl StreamReport {
             deleted: 0,
             rejected: 0,
             recovered: 0,
+            given_up: 0,
             calls: 0,
             delete_detection: stream.delete_detection,
             tie_out: TieOut::NotCompared {

@@ -11,9 +11,10 @@ use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::payload::{self, Content, Payload};
-use super::{Listed, Spool, Spooled};
+use super::{Listed, OWNER, Ownership, SHARED, Spool, Spooled};
 use crate::batch::Batch;
 use crate::error::{Error, ErrorKind, Result};
+use crate::id::Digest;
 
 /// A spool in a folder: one file a batch, `STREAM/BATCH-DIGEST.arrow`, with the first 16 digits of the
 /// digest. Files whose names end in `.part` are being written, or their writer died.
@@ -68,10 +69,10 @@ impl Spool for FolderSpool {
         self.blocking(move |folder| get(folder, &spooled)).await
     }
 
-    async fn remove(&self, spooled: &Spooled) -> Result<()> {
-        let spooled = spooled.clone();
+    async fn remove(&self, name: &str) -> Result<()> {
+        let name = name.to_owned();
         self.blocking(move |folder| {
-            let path = folder.join(&spooled.name);
+            let path = folder.join(name);
             match fs::remove_file(&path) {
                 Err(error) if error.kind() != io::ErrorKind::NotFound => {
                     Err(failed("a spooled payload cannot be removed", &path, error))
@@ -84,6 +85,17 @@ impl Spool for FolderSpool {
 
     async fn list(&self) -> Result<Vec<Listed>> {
         self.blocking(list).await
+    }
+
+    async fn claim(&self, store: Digest) -> Result<Ownership> {
+        self.blocking(move |folder| {
+            let path = folder.join(OWNER);
+            claim(&path, &store.to_string()).map_err(|error| {
+                let what = "the spool cannot be written to; free space or mend its permissions";
+                failed(what, &path, error)
+            })
+        })
+        .await
     }
 }
 
@@ -174,6 +186,23 @@ fn list(folder: &Path) -> Result<Vec<Listed>> {
         }
     }
     Ok(found)
+}
+
+fn claim(path: &Path, store: &str) -> io::Result<Ownership> {
+    let owner = match File::create_new(path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => fs::read_to_string(path)?,
+        made => made.map(|_| String::new())?,
+    };
+    // Empty is also what a writer leaves that was stopped in between.
+    if owner.is_empty() {
+        fs::write(path, store)?;
+    } else if owner != store {
+        if owner != SHARED {
+            fs::write(path, SHARED)?;
+        }
+        return Ok(Ownership::Shared);
+    }
+    Ok(Ownership::Sole)
 }
 
 fn entries(folder: &Path) -> io::Result<Vec<PathBuf>> {

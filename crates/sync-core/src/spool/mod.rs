@@ -18,10 +18,14 @@ mod folder;
 #[cfg(feature = "object-store")]
 mod object_store;
 mod payload;
+mod retention;
+mod verification;
 
 pub use folder::FolderSpool;
 #[cfg(feature = "object-store")]
 pub use object_store::ObjectStoreSpool;
+pub(crate) use retention::{Retention, sweep};
+pub use verification::{DamagedPayload, PayloadDamage, SpoolVerification, verify};
 
 /// Where a payload lies, and what it must hash to.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -52,8 +56,8 @@ pub trait Spool: Debug + Send + Sync {
     /// [`ErrorKind::NotFound`] where they are gone, [`ErrorKind::Data`] where they are not what was put in.
     async fn get(&self, spooled: &Spooled) -> Result<RecordBatch>;
 
-    /// Forgets a payload. One that is not there is no error.
-    async fn remove(&self, spooled: &Spooled) -> Result<()>;
+    /// Removes what goes by this name. What is not there is no error.
+    async fn remove(&self, name: &str) -> Result<()>;
 
     /// Everything that lies there, in no order: payloads, and what writers that died left of theirs.
     ///
@@ -61,6 +65,25 @@ pub trait Spool: Debug + Send + Sync {
     async fn list(&self) -> Result<Vec<Listed>> {
         Ok(Vec::new())
     }
+
+    /// Notes that a store, by the hash of its ledger's first entry, keeps its payloads here. Only one that
+    /// has the spool to itself can tell what nobody needs from what is another's.
+    async fn claim(&self, store: Digest) -> Result<Ownership> {
+        let _ = store;
+        Ok(Ownership::Unknown)
+    }
+}
+
+/// Whose payloads lie in a spool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Ownership {
+    /// One store's.
+    Sole,
+    /// Those of more than one, ever.
+    Shared,
+    /// The spool cannot tell.
+    Unknown,
 }
 
 /// Something that lies in a spool.
@@ -73,6 +96,12 @@ pub struct Listed {
     /// When it was written, by the clock of where it lies.
     pub written_at: OffsetDateTime,
 }
+
+/// Where a spool notes whose it is, beside the folders of the streams.
+const OWNER: &str = "OWNER";
+
+/// What stands there once more than one store was seen.
+const SHARED: &str = "more than one store";
 
 /// Does work that takes the processor or the disk where it keeps nothing else waiting.
 async fn blocking<T: Send + 'static>(

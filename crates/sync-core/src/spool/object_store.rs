@@ -13,9 +13,10 @@ use object_store::{
 use time::OffsetDateTime;
 
 use super::payload::{self, Content, Payload};
-use super::{Listed, Spool, Spooled, blocking};
+use super::{Listed, OWNER, Ownership, SHARED, Spool, Spooled, blocking};
 use crate::batch::Batch;
 use crate::error::{Error, ErrorKind, Result, Retry};
+use crate::id::Digest;
 
 /// A spool in an object store: one object a batch, `PREFIX/STREAM/BATCH-DIGEST.arrow`.
 ///
@@ -126,8 +127,8 @@ impl Spool for ObjectStoreSpool {
         rows.map_err(|error| error.with("path", path.to_string()))
     }
 
-    async fn remove(&self, spooled: &Spooled) -> Result<()> {
-        let path = self.path(&spooled.name);
+    async fn remove(&self, name: &str) -> Result<()> {
+        let path = self.path(name);
         match self.store.delete(&path).await {
             Ok(()) | Err(StoreError::NotFound { .. }) => Ok(()),
             Err(error) => Err(failed("a spooled payload cannot be removed", &path, error)),
@@ -144,13 +145,42 @@ impl Spool for ObjectStoreSpool {
             .map_err(|error| failed("the spool cannot be listed", &self.prefix, error))?;
         let listed = objects.into_iter().filter_map(|object| {
             let seconds = object.last_modified.timestamp();
+            let name = self.name(&object.location)?;
             Some(Listed {
-                name: self.name(&object.location)?,
+                name: name.contains('/').then_some(name)?,
                 bytes: object.size,
                 written_at: OffsetDateTime::from_unix_timestamp(seconds).ok()?,
             })
         });
         Ok(listed.collect())
+    }
+
+    async fn claim(&self, store: Digest) -> Result<Ownership> {
+        let path = self.path(OWNER);
+        let failed = |error| failed("the spool cannot be written to", &path, error);
+        let own = store.to_string();
+        match self
+            .put_as(&path, own.clone().into(), PutMode::Create)
+            .await
+        {
+            Ok(()) => return Ok(Ownership::Sole),
+            Err(StoreError::AlreadyExists { .. }) => {}
+            // Who was first cannot be told.
+            Err(StoreError::NotImplemented { .. } | StoreError::NotSupported { .. }) => {
+                return Ok(Ownership::Unknown);
+            }
+            Err(error) => return Err(failed(error)),
+        }
+        let found = self.store.get(&path).await.map_err(failed)?;
+        let owner = found.bytes().await.map_err(failed)?;
+        if owner == own {
+            return Ok(Ownership::Sole);
+        }
+        if owner != SHARED {
+            let put = self.put_as(&path, SHARED.into(), PutMode::Overwrite).await;
+            put.map_err(failed)?;
+        }
+        Ok(Ownership::Shared)
     }
 }
 

@@ -6,20 +6,19 @@ use std::fmt::Debug;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use time::OffsetDateTime;
 
 use crate::batch::RecordKey;
 use crate::error::Result;
-use crate::id::{BatchId, Digest, RecordId, RunId};
+use crate::id::{Digest, RecordId, RunId};
 use crate::ledger::{Entry, EntryKind, Head, Verification};
 use crate::shape::{AcceptedContract, Difference};
-use crate::spool::Spooled;
 use crate::window::{Checkpoint, Cursor, Window};
 
 mod batches;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod lease;
 mod letters;
+mod payloads;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod scope;
@@ -35,6 +34,7 @@ pub use batches::{
     SettledRecord, Settlement, UnsettledBatch,
 };
 pub use letters::{Discard, Letter, LetterFilter, LetterId, LetterPage, LetterStatus};
+pub use payloads::{KeptPayload, LostBatch, Removal, RemovalReason, RemovedPayload};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresStore, PostgresStoreOptions};
 pub use scope::{Claim, FencingToken, Holder, Lease, LeaseRequest, Scope};
@@ -130,11 +130,23 @@ pub trait Store: Debug + Send + Sync {
     /// The batches that were prepared and not settled, oldest first.
     async fn unsettled(&self, scope: &Scope) -> Result<Vec<UnsettledBatch>>;
 
-    /// Settled batches older than this whose payloads are still in the spool.
-    async fn expired(&self, settled_before: OffsetDateTime) -> Result<Vec<(BatchId, Spooled)>>;
+    /// Notes that a batch cannot be brought to its end because its payload is lost: the batch is unknown
+    /// from now on, and the open window is read again from its beginning, where what was settled is
+    /// recognised.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) where it is not waiting, and
+    /// [`ErrorKind::Data`](crate::ErrorKind::Data) where no window is open any more.
+    async fn give_up(&self, claim: &Claim, lost: &LostBatch) -> Result<()>;
 
-    /// Notes that payloads are no longer in the spool.
-    async fn forget_payloads(&self, batches: &[BatchId]) -> Result<()>;
+    /// The payloads that are in the spool: first those of batches that are not settled, then from the one
+    /// that was settled first.
+    async fn payloads(&self) -> Result<Vec<KeptPayload>>;
+
+    /// Notes that payloads are about to be removed from the spool. Batches that are not settled keep
+    /// theirs.
+    async fn forget_payloads(&self, run: RunId, removal: &Removal) -> Result<()>;
 
     /// How many records the destination should have.
     async fn live_records(&self, scope: &Scope) -> Result<u64>;

@@ -9,6 +9,7 @@ use super::batches::{
 };
 use super::lease::StoredLease;
 use super::letters::{Letter, LetterFilter, LetterId, LetterStatus};
+use super::payloads::KeptPayload;
 use super::scope::{FencingToken, Holder, Lease, Scope};
 use crate::batch::RecordKey;
 use crate::error::{Error, ErrorKind, Result};
@@ -102,6 +103,31 @@ impl LeaseRow {
             handle: Uuid::parse_str(&self.handle).map_err(|error| damaged().caused_by(error))?,
             renewed_at: time_of(&self.renewed_at)?,
             held: self.held,
+        })
+    }
+}
+
+/// A row of `batches` of which the payload is in the spool, with its scope.
+pub(super) struct PayloadRow {
+    pub(super) pipeline: String,
+    pub(super) sink: String,
+    pub(super) stream: String,
+    pub(super) batch: String,
+    pub(super) spooled: String,
+    pub(super) settled_at: Option<String>,
+}
+
+impl PayloadRow {
+    pub(super) fn kept(self) -> Result<KeptPayload> {
+        Ok(KeptPayload {
+            scope: Scope {
+                pipeline: self.pipeline,
+                sink: self.sink,
+                stream: self.stream.parse()?,
+            },
+            batch: self.batch.parse()?,
+            spooled: from_json(&self.spooled)?,
+            settled_at: self.settled_at.as_deref().map(time_of).transpose()?,
         })
     }
 }
@@ -399,6 +425,13 @@ pub(super) fn unsigned(number: i64) -> u64 {
 pub(super) fn not_waiting(batch: &PreparedBatch) -> Error {
     let what = "a batch was settled that is not waiting for it";
     Error::new(ErrorKind::Conflict, what).with("batch", batch.id.to_string())
+}
+
+pub(super) fn window_is_closed(batch: &PreparedBatch) -> Error {
+    let what = "the payload of a batch is lost, and the window that it was read in is closed; put the payload back from a copy of the spool";
+    Error::new(ErrorKind::Data, what)
+        .with("batch", batch.id.to_string())
+        .with("payload", &batch.spooled.name)
 }
 
 pub(super) fn never_opened(scope: &Scope) -> Error {

@@ -4,6 +4,7 @@ use serde_json::{Value, json};
 
 use super::batches::{PreparedBatch, RunStart, Settlement};
 use super::letters::{Discard, LetterId};
+use super::payloads::{LostBatch, Removal};
 use super::scope::{Claim, Scope};
 use crate::id::{BatchId, Digest, Hasher};
 use crate::ledger::EntryKind;
@@ -104,6 +105,34 @@ pub(super) fn batch_settled(claim: &Claim, settlement: &Settlement) -> Told {
         "cut_by": cut_by,
     });
     Told::new(EntryKind::BatchSettled, body)
+}
+
+pub(super) fn batch_given_up(lost: &LostBatch) -> Told {
+    let LostBatch {
+        batch,
+        reason,
+        landed,
+    } = lost;
+    let body = json!({
+        "scope": batch.scope,
+        "batch": batch.id,
+        "cut_by": batch.run,
+        "payload": batch.spooled,
+        "reason": reason,
+        "landed": landed,
+    });
+    Told::new(EntryKind::BatchGivenUp, body)
+}
+
+pub(super) fn payloads_removed(removal: &Removal) -> Told {
+    let payloads = &removal.payloads;
+    let names: Vec<_> = payloads.iter().map(|it| &it.name).collect();
+    let body = json!({
+        "reason": removal.reason,
+        "bytes": payloads.iter().map(|it| it.bytes).sum::<u64>(),
+        "payloads": names,
+    });
+    Told::new(EntryKind::PayloadsRemoved, body)
 }
 
 pub(super) fn advanced(scope: &Scope, cursor: &Cursor) -> Told {

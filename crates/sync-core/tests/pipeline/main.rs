@@ -296,37 +296,6 @@ fn a_store_that_an_older_version_is_using_is_left_alone() {
 }
 
 #[test]
-fn a_damaged_payload_is_never_sent() {
-    let world = World::new(4, DeleteDetection::KeySet);
-    for key in 0..6 {
-        world.books.set(key, 1);
-    }
-    world.books.pass(3600);
-    let mut polls = 1;
-    // Stop with a batch prepared, and neither sent nor settled.
-    while world
-        .with_store(|store| async move { store.unsettled(&scope()).await.unwrap().is_empty() })
-    {
-        assert!(
-            world.run(polls).is_none(),
-            "the run was over before it could be stopped"
-        );
-        polls += 1;
-    }
-    let spool = world.folder.path().join("spool/entry");
-    for file in std::fs::read_dir(spool).unwrap() {
-        let path = file.unwrap().path();
-        let mut bytes = std::fs::read(&path).unwrap();
-        let middle = bytes.len() / 2;
-        bytes[middle] ^= 1;
-        std::fs::write(path, bytes).unwrap();
-    }
-    let report = world.run(usize::MAX).unwrap().unwrap();
-    let error = report.streams[0].error.as_ref().unwrap();
-    assert!(error.contains("payload is damaged"), "{error}");
-}
-
-#[test]
 fn killed_at_every_poll_it_still_arrives_once() {
     let mut polls = 1;
     loop {

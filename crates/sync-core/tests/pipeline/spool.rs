@@ -6,13 +6,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use arrow_ipc::writer::FileWriter;
+use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
-use sync_core::spool::{FolderSpool, Spool, Spooled};
+use sync_core::spool::{FolderSpool, Spool, Spooled, verify};
+use sync_core::store::{Store as _, UnsettledBatch};
 use sync_core::{
-    Batch, BatchPlace, DeleteDetection, Digest, ErrorKind, Operation, ReadRequest, Source as _,
-    Window,
+    Batch, BatchId, BatchPlace, Capabilities, ControlTotals, Cursor, DeleteDetection, Digest,
+    ErrorKind, Finding, FlushReceipt, Landed, Operation, ReadRequest, Receipt, Result, SchemaPlan,
+    Sink, Source as _, StreamDescriptor, StreamName, TotalsQuery, Window,
 };
 use time::OffsetDateTime;
 
@@ -146,7 +149,7 @@ fn what_is_put_comes_back_until_it_is_removed() {
             names.sort();
             assert_eq!(kept.names().await, names);
             for _ in 0..2 {
-                spool.remove(&spooled).await.unwrap();
+                spool.remove(&spooled.name).await.unwrap();
                 let error = spool.get(&spooled).await.unwrap_err();
                 assert_eq!(error.kind(), ErrorKind::NotFound, "{error}");
             }
@@ -224,6 +227,132 @@ proptest! {
                 assert_eq!(kept.spool.put(&batch).await.unwrap(), spooled);
                 assert_eq!(&kept.spool.get(&spooled).await.unwrap(), batch.rows());
             });
+        }
+    }
+}
+
+/// A destination that never answers a write, whether or not it did what it was asked to.
+#[derive(Debug)]
+struct Mute {
+    warehouse: Arc<Warehouse>,
+    writes: bool,
+}
+
+#[async_trait]
+impl Sink for Mute {
+    fn name(&self) -> &str {
+        self.warehouse.name()
+    }
+    fn capabilities(&self) -> Capabilities {
+        self.warehouse.capabilities()
+    }
+    async fn check(&self) -> Result<Vec<Finding>> {
+        self.warehouse.check().await
+    }
+    async fn plan(&self, stream: &StreamDescriptor) -> Result<SchemaPlan> {
+        self.warehouse.plan(stream).await
+    }
+    async fn prepare(&self, plan: &SchemaPlan) -> Result<()> {
+        self.warehouse.prepare(plan).await
+    }
+    async fn write(&self, batch: &Batch) -> Result<Receipt> {
+        if self.writes {
+            self.warehouse.write(batch).await?;
+        }
+        std::future::pending().await
+    }
+    async fn flush(&self, stream: &StreamName) -> Result<FlushReceipt> {
+        self.warehouse.flush(stream).await
+    }
+    async fn lookup(&self, batch: &BatchId) -> Result<Landed> {
+        self.warehouse.lookup(batch).await
+    }
+    async fn control_totals(&self, query: &TotalsQuery) -> Result<Option<ControlTotals>> {
+        self.warehouse.control_totals(query).await
+    }
+}
+
+/// A run that was killed with two batches on their way: the first was sent, perhaps with effect, and
+/// between them lies what the destination has, so that the cursor already stands behind the first.
+fn killed_with_two_on_their_way(writes: bool) -> (World, Vec<UnsettledBatch>) {
+    let world = World::new(3, DeleteDetection::KeySet);
+    for key in 0..6 {
+        world.books.set(key, i128::from(key) + 1);
+    }
+    world.books.pass(3600);
+    world.run_whole();
+    for key in 20..23 {
+        // They became visible late.
+        let (modified, cents) = (START - 60, 7);
+        let mut entries = world.books.entries.lock().unwrap();
+        entries.insert(key, Entry { modified, cents });
+    }
+    for key in 30..33 {
+        world.books.set(key, 9);
+    }
+    world.books.pass(3600);
+    let unsettled = in_runtime(async {
+        let warehouse = Arc::clone(&world.warehouse);
+        let sink = Arc::new(Mute { warehouse, writes });
+        let store = Arc::new(open_store(world.folder.path()));
+        let pipeline = world.pipeline_between(sink, Arc::clone(&store) as _);
+        let run = tokio::spawn(async move { pipeline.run().await });
+        let unsettled = loop {
+            let unsettled = store.unsettled(&scope()).await.unwrap();
+            let sent = world.warehouse.state.lock().unwrap().rows.contains_key(&20);
+            if unsettled.len() == 2 && sent == writes {
+                break unsettled;
+            }
+            tokio::task::yield_now().await;
+        };
+        run.abort();
+        assert!(run.await.unwrap_err().is_cancelled());
+        let open = store.checkpoint(&scope()).await.unwrap().open.unwrap();
+        assert_eq!(open.cursor, Some(Cursor(format!("{START}/5"))));
+        unsettled
+    });
+    (world, unsettled)
+}
+
+#[test]
+fn a_batch_whose_payload_is_lost_is_read_again_and_arrives_once() {
+    let cases = [&[0][..], &[1], &[0, 1]].into_iter().enumerate();
+    for ((case, lost), writes) in cases.flat_map(|it| [(it, false), (it, true)]) {
+        let (world, unsettled) = killed_with_two_on_their_way(writes);
+        for one in lost {
+            let file = world.folder.path().join("spool");
+            let file = file.join(&unsettled[*one].batch.spooled.name);
+            match case {
+                0 => std::fs::remove_file(file).unwrap(),
+                1 => std::fs::write(file, "").unwrap(),
+                _ => {
+                    let mut bytes = std::fs::read(&file).unwrap();
+                    let middle = bytes.len() / 2;
+                    bytes[middle] ^= 1;
+                    std::fs::write(file, bytes).unwrap();
+                }
+            }
+        }
+        let report = world.run_whole();
+        let stream = &report.streams[0];
+        assert_eq!(stream.given_up, lost.len() as u64, "{lost:?}: {stream:?}");
+        assert_eq!(stream.recovered, 2 - lost.len() as u64);
+        assert!(report.ties_out(), "{lost:?}: {report:?}");
+        world.assert_equal();
+        let spool = FolderSpool::open(world.folder.path().join("spool")).unwrap();
+        let (entries, found) = world.with_store(|store| async move {
+            let found = verify(&store, &spool).await.unwrap();
+            (store.entries(0, 999).await.unwrap(), found)
+        });
+        assert!(found.is_intact(), "{lost:?}: {found:?}");
+        let told = entries.iter().filter(|it| it.kind == "batch_given_up");
+        let told: Vec<_> = told.map(|it| it.body.as_str()).collect();
+        assert_eq!(told.len(), lost.len());
+        for (body, one) in told.iter().zip(lost) {
+            let landed = format!("\"landed\":{}", writes && *one == 0);
+            for part in [&unsettled[*one].batch.id.to_string(), &landed] {
+                assert!(body.contains(part), "{part} in {body}");
+            }
         }
     }
 }

@@ -177,7 +177,7 @@ async fn two_runs_that_spool_the_same_batch_at_once_each_get_back_what_they_put_
         let (first, second) = tokio::join!(spool.put(&one), spool.put(&other));
         for (batch, spooled) in [(&one, first.unwrap()), (&other, second.unwrap())] {
             assert_eq!(&spool.get(&spooled).await.unwrap(), batch.rows());
-            spool.remove(&spooled).await.unwrap();
+            spool.remove(&spooled.name).await.unwrap();
         }
     }
 }

@@ -463,9 +463,13 @@ impl World {
     }
 
     pub(crate) fn pipeline_with(&self, store: Arc<dyn Store>) -> Pipeline {
+        self.pipeline_between(Arc::clone(&self.warehouse) as _, store)
+    }
+
+    pub(crate) fn pipeline_between(&self, sink: Arc<dyn Sink>, store: Arc<dyn Store>) -> Pipeline {
         let parts = Parts {
             source: Arc::clone(&self.books) as _,
-            sink: Arc::clone(&self.warehouse) as _,
+            sink,
             store,
             spool: Arc::new(FolderSpool::open(self.folder.path().join("spool")).unwrap()),
         };

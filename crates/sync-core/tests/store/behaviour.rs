@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use sha2::{Digest as _, Sha256};
 use sync_core::ledger::EntryKind;
-use sync_core::store::{DeadLetter, Outcome};
+use sync_core::store::{
+    DeadLetter, LostBatch, Outcome, PreparedBatch, Removal, RemovalReason, RemovedPayload,
+};
 use sync_core::{
     Cursor, ErrorKind, Operation, Origin, OriginSpan, Rejection, RejectionClass, RunId,
 };
@@ -314,12 +316,100 @@ pub(crate) async fn payloads_are_forgotten_once_they_are_settled_and_old(home: &
     let old = deliver(&store, &claim, "old", Operation::Upsert, &[("1", "a")]).await;
     let waiting = prepared(&claim, "waiting", 1, 1);
     store.prepare(&claim, &waiting, &[]).await.unwrap();
-    assert_eq!(store.expired(after(1)).await.unwrap(), []);
-    let expired = store.expired(after(2)).await.unwrap();
-    assert_eq!(expired, [(old.id, old.spooled)]);
-    store.forget_payloads(&[old.id, waiting.id]).await.unwrap();
-    assert_eq!(store.expired(after(2)).await.unwrap(), []);
+    let payloads = store.payloads().await.unwrap();
+    let told: Vec<_> = payloads
+        .iter()
+        .map(|it| {
+            (
+                it.scope.clone(),
+                it.batch,
+                it.spooled.clone(),
+                it.settled_at,
+            )
+        })
+        .collect();
+    let of = |batch: &PreparedBatch, settled_at| {
+        let scope = claim.scope.clone();
+        (scope, batch.id, batch.spooled.clone(), settled_at)
+    };
+    assert_eq!(told, [of(&waiting, None), of(&old, Some(after(1)))]);
+
+    let removed = |batch: &PreparedBatch| RemovedPayload {
+        name: batch.spooled.name.clone(),
+        bytes: batch.spooled.bytes,
+        of: vec![(batch.scope.clone(), batch.id)],
+    };
+    let removal = Removal {
+        reason: RemovalReason::Age,
+        payloads: vec![removed(&old), removed(&waiting)],
+    };
+    store.forget_payloads(claim.run, &removal).await.unwrap();
+    // What is not settled may be needed again.
+    assert_eq!(store.payloads().await.unwrap(), payloads[..1]);
     assert_eq!(store.unsettled(&claim.scope).await.unwrap().len(), 1);
+    let entries = store.entries(0, 99).await.unwrap();
+    let entry = entries.last().unwrap();
+    assert_eq!(entry.kind, EntryKind::PayloadsRemoved.as_str());
+    assert_eq!(
+        entry.body,
+        r#"{"bytes":9422,"payloads":["entry/old.arrow","entry/waiting.arrow"],"reason":"age"}"#
+    );
+}
+
+pub(crate) async fn a_batch_whose_payload_is_lost_is_given_up_and_its_window_read_again(
+    home: &impl Home,
+) {
+    let store = home.open().await;
+    let claim = running(&store).await;
+    let scope = &claim.scope;
+    store.open_window(&claim, window(5)).await.unwrap();
+    deliver(&store, &claim, "done", Operation::Upsert, &[("1", "a")]).await;
+    let (lost, behind) = (
+        prepared(&claim, "lost", 1, 1),
+        prepared(&claim, "behind", 1, 2),
+    );
+    store.prepare(&claim, &lost, &[]).await.unwrap();
+    store.prepare(&claim, &behind, &[]).await.unwrap();
+    let given_up = LostBatch {
+        batch: lost.clone(),
+        reason: "it is damaged".into(),
+        landed: Some(false),
+    };
+    store.give_up(&claim, &given_up).await.unwrap();
+    let waiting = store.unsettled(scope).await.unwrap();
+    let waiting: Vec<_> = waiting
+        .iter()
+        .map(|it| (it.batch.id, it.batch.cursor.clone()))
+        .collect();
+    assert_eq!(waiting, [(behind.id, None)]);
+    let mut settled = settlement(&behind, &[("3", "a")]);
+    settled.batch.cursor = None;
+    store.settle(&claim, settled).await.unwrap();
+    let open = store.checkpoint(scope).await.unwrap().open.unwrap();
+    assert_eq!((open.cursor, open.next_ordinal), (None, 3));
+    let entries = store.entries(0, 99).await.unwrap();
+    let told = entries.iter().find(|it| it.kind == "batch_given_up");
+    let told = &told.unwrap().body;
+    assert!(told.contains("it is damaged") && told.contains(&lost.id.to_string()));
+
+    // Read again it is the same batch, with a payload of its own.
+    store.prepare(&claim, &lost, &[]).await.unwrap();
+    let settled = settlement(&lost, &[("2", "a")]);
+    store.settle(&claim, settled).await.unwrap();
+    let error = store.give_up(&claim, &given_up).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Conflict);
+    // Where the window is closed nothing would be read again, so it is refused, whole.
+    store.complete_window(&claim).await.unwrap();
+    let late = prepared(&claim, "late", 1, 0);
+    store.prepare(&claim, &late, &[]).await.unwrap();
+    let given_up = LostBatch {
+        batch: late.clone(),
+        ..given_up
+    };
+    let error = store.give_up(&claim, &given_up).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Data);
+    let waiting = store.unsettled(scope).await.unwrap();
+    assert_eq!(waiting[0].batch, late);
 }
 
 pub(crate) async fn a_configuration_is_told_when_it_changes(home: &impl Home) {

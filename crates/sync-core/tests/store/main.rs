@@ -48,6 +48,7 @@ of_every_store! {
         live_records_are_counted_by_period_and_found_by_owner
         a_census_finds_what_is_missing_of_its_own_stream
         payloads_are_forgotten_once_they_are_settled_and_old
+        a_batch_whose_payload_is_lost_is_given_up_and_its_window_read_again
         a_configuration_is_told_when_it_changes
         handles_that_write_at_once_make_one_chain
         the_hash_rule_is_as_documented;

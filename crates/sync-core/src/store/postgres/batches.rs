@@ -1,14 +1,11 @@
 //! Batches, from prepared to settled, and the records that were rejected on the way.
 
-use time::OffsetDateTime;
-
 use super::change::{Change, Values, rows, scope_number};
 use crate::batch::Operation;
 use crate::error::Result;
-use crate::id::{BatchId, Digest};
+use crate::id::Digest;
 use crate::postgres::Session;
-use crate::spool::Spooled;
-use crate::store::stored::{BatchRow, from_json, not_waiting, signed, to_json};
+use crate::store::stored::{BatchRow, not_waiting, signed, to_json};
 use crate::store::wording;
 use crate::store::{Claim, DeadLetter, PreparedBatch, Scope, Settlement, UnsettledBatch};
 use crate::window::rfc3339;
@@ -114,13 +111,6 @@ impl Change<'_> {
         }
         Ok(())
     }
-
-    pub(super) async fn forget_payloads(&self, batches: &[BatchId]) -> Result<()> {
-        let ids: Vec<_> = batches.iter().map(ToString::to_string).collect();
-        let update = "UPDATE batches SET spooled = NULL
-                      WHERE batch = ANY($1::text[]) AND settled_at IS NOT NULL";
-        self.execute(update, &[&ids]).await.map(drop)
-    }
 }
 
 pub(super) async fn unsettled(session: &Session, scope: &Scope) -> Result<Vec<UnsettledBatch>> {
@@ -144,18 +134,4 @@ pub(super) async fn unsettled(session: &Session, scope: &Scope) -> Result<Vec<Un
         row.unsettled(scope)
     });
     batches.collect()
-}
-
-pub(super) async fn expired(
-    session: &Session,
-    settled_before: OffsetDateTime,
-) -> Result<Vec<(BatchId, Spooled)>> {
-    let select = "SELECT batch, spooled FROM batches
-                  WHERE spooled IS NOT NULL AND settled_at < $1 ORDER BY settled_at";
-    let found = rows(session, select, &[&rfc3339(settled_before)]).await?;
-    let payloads = found.iter().map(|row| {
-        let (batch, spooled): (&str, &str) = (row.get(0), row.get(1));
-        Ok((batch.parse()?, from_json(spooled)?))
-    });
-    payloads.collect()
 }

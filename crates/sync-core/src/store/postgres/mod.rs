@@ -7,21 +7,20 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use secrecy::SecretString;
-use time::OffsetDateTime;
 use uuid::Uuid;
 
 use super::{
-    Claim, DeadLetter, Discard, Lease, LeaseRequest, Letter, LetterFilter, LetterId, LetterPage,
-    PreparedBatch, RecordAudit, RunStart, Scope, Settlement, Store, UnsettledBatch,
+    Claim, DeadLetter, Discard, KeptPayload, Lease, LeaseRequest, Letter, LetterFilter, LetterId,
+    LetterPage, LostBatch, PreparedBatch, RecordAudit, Removal, RunStart, Scope, Settlement, Store,
+    UnsettledBatch,
 };
 use crate::batch::RecordKey;
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
-use crate::id::{BatchId, Digest, RecordId, RunId};
+use crate::id::{Digest, RecordId, RunId};
 use crate::ledger::{Entry, EntryKind, Head, Verification};
 use crate::postgres::{ConnectionOptions, Database, Session};
 use crate::shape::{AcceptedContract, Difference};
-use crate::spool::Spooled;
 use crate::window::{Checkpoint, Cursor, Window};
 
 mod audit;
@@ -32,6 +31,7 @@ mod contracts;
 mod leases;
 mod letters;
 mod patience;
+mod payloads;
 mod progress;
 mod records;
 mod schema;
@@ -270,12 +270,16 @@ impl Store for PostgresStore {
         ask!(self, |session| batches::unsettled(&session, scope))
     }
 
-    async fn expired(&self, settled_before: OffsetDateTime) -> Result<Vec<(BatchId, Spooled)>> {
-        ask!(self, |session| batches::expired(&session, settled_before))
+    async fn give_up(&self, claim: &Claim, lost: &LostBatch) -> Result<()> {
+        change!(self, Some(claim), |change| change.give_up(claim, lost))
     }
 
-    async fn forget_payloads(&self, batches: &[BatchId]) -> Result<()> {
-        change!(self, None, |change| change.forget_payloads(batches))
+    async fn payloads(&self) -> Result<Vec<KeptPayload>> {
+        ask!(self, |session| payloads::kept(&session))
+    }
+
+    async fn forget_payloads(&self, run: RunId, removal: &Removal) -> Result<()> {
+        change!(self, None, |change| change.forget_payloads(run, removal))
     }
 
     async fn live_records(&self, scope: &Scope) -> Result<u64> {

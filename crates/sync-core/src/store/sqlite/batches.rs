@@ -1,14 +1,12 @@
 //! Batches, from prepared to settled, and the records that were rejected on the way.
 
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, ToSql, params};
-use time::OffsetDateTime;
 
 use super::change::{Change, scope_number};
 use super::failure::Work;
 use crate::batch::Operation;
-use crate::id::{BatchId, Digest};
-use crate::spool::Spooled;
-use crate::store::stored::{BatchRow, from_json, not_waiting, signed, to_json};
+use crate::id::Digest;
+use crate::store::stored::{BatchRow, not_waiting, signed, to_json};
 use crate::store::wording;
 use crate::store::{
     Claim, DeadLetter, PreparedBatch, Scope, SettledRecord, Settlement, UnsettledBatch,
@@ -156,14 +154,6 @@ impl Change<'_> {
         }
         Ok(())
     }
-
-    pub(super) fn forget_payloads(&self, batches: &[BatchId]) -> Work<()> {
-        let update = "UPDATE batches SET spooled = NULL WHERE batch = ? AND settled_at IS NOT NULL";
-        for batch in batches {
-            self.execute(update, [batch.to_string()])?;
-        }
-        Ok(())
-    }
 }
 
 pub(super) fn unsettled(connection: &Connection, scope: &Scope) -> Work<Vec<UnsettledBatch>> {
@@ -185,20 +175,6 @@ pub(super) fn unsettled(connection: &Connection, scope: &Scope) -> Work<Vec<Unse
             entry: row.get(7)?,
         };
         Ok(row.unsettled(scope)?)
-    })?;
-    rows.collect()
-}
-
-pub(super) fn expired(
-    connection: &Connection,
-    settled_before: OffsetDateTime,
-) -> Work<Vec<(BatchId, Spooled)>> {
-    let select = "SELECT batch, spooled FROM batches
-                  WHERE spooled IS NOT NULL AND settled_at < ? ORDER BY settled_at";
-    let mut select = connection.prepare(select)?;
-    let rows = select.query_and_then([rfc3339(settled_before)], |row| {
-        let (batch, spooled): (String, String) = (row.get(0)?, row.get(1)?);
-        Ok((batch.parse()?, from_json(&spooled)?))
     })?;
     rows.collect()
 }

@@ -7,19 +7,18 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use rusqlite::{Connection, TransactionBehavior};
-use time::OffsetDateTime;
 
 use super::{
-    Claim, DeadLetter, Discard, Lease, LeaseRequest, Letter, LetterFilter, LetterId, LetterPage,
-    PreparedBatch, RecordAudit, RunStart, Scope, Settlement, Store, UnsettledBatch,
+    Claim, DeadLetter, Discard, KeptPayload, Lease, LeaseRequest, Letter, LetterFilter, LetterId,
+    LetterPage, LostBatch, PreparedBatch, RecordAudit, Removal, RunStart, Scope, Settlement, Store,
+    UnsettledBatch,
 };
 use crate::batch::RecordKey;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{BatchId, Digest, RecordId, RunId};
+use crate::id::{Digest, RecordId, RunId};
 use crate::ledger::{Entry, EntryKind, Head, Verification};
 use crate::shape::{AcceptedContract, Difference};
-use crate::spool::Spooled;
 use crate::window::{Checkpoint, Cursor, Window};
 
 mod audit;
@@ -31,6 +30,7 @@ mod failure;
 mod leases;
 mod letters;
 mod liveness;
+mod payloads;
 mod progress;
 mod records;
 mod schema;
@@ -312,14 +312,19 @@ impl Store for SqliteStore {
             .await
     }
 
-    async fn expired(&self, settled_before: OffsetDateTime) -> Result<Vec<(BatchId, Spooled)>> {
-        self.read(move |connection| batches::expired(connection, settled_before))
+    async fn give_up(&self, claim: &Claim, lost: &LostBatch) -> Result<()> {
+        let lost = lost.clone();
+        self.change_by(claim, move |change, claim| change.give_up(claim, &lost))
             .await
     }
 
-    async fn forget_payloads(&self, batches: &[BatchId]) -> Result<()> {
-        let batches = batches.to_owned();
-        self.change(move |change| change.forget_payloads(&batches))
+    async fn payloads(&self) -> Result<Vec<KeptPayload>> {
+        self.read(payloads::kept).await
+    }
+
+    async fn forget_payloads(&self, run: RunId, removal: &Removal) -> Result<()> {
+        let removal = removal.clone();
+        self.change(move |change| change.forget_payloads(run, &removal))
             .await
     }
 

@@ -1,0 +1,60 @@
+//! What the store knows of the spool.
+
+use super::change::{Change, rows};
+use crate::error::Result;
+use crate::id::RunId;
+use crate::postgres::Session;
+use crate::store::stored::{PayloadRow, not_waiting, window_is_closed};
+use crate::store::wording;
+use crate::store::{Claim, KeptPayload, LostBatch, Removal};
+
+impl Change<'_> {
+    pub(super) async fn forget_payloads(&self, run: RunId, removal: &Removal) -> Result<()> {
+        let update = "UPDATE batches SET spooled = NULL
+                      WHERE scope = $1 AND batch = $2 AND settled_at IS NOT NULL";
+        for (scope, batch) in removal.payloads.iter().flat_map(|it| &it.of) {
+            let number = self.scope(scope).await?;
+            self.execute(update, &[&number, &batch.to_string()]).await?;
+        }
+        let told = wording::payloads_removed(removal);
+        self.tell(Some(run), &told).await.map(drop)
+    }
+
+    pub(super) async fn give_up(&self, claim: &Claim, lost: &LostBatch) -> Result<()> {
+        let scope = self.scope(&claim.scope).await?;
+        let delete = "DELETE FROM batches WHERE scope = $1 AND batch = $2 AND settled_at IS NULL";
+        let id = lost.batch.id.to_string();
+        if self.execute(delete, &[&scope, &id]).await? == 0 {
+            return Err(not_waiting(&lost.batch));
+        }
+        // No batch that waits may move the cursor over what has to be read again.
+        let update = "UPDATE batches SET cursor = NULL WHERE scope = $1 AND settled_at IS NULL";
+        self.execute(update, &[&scope]).await?;
+        let update = "UPDATE scopes SET window_cursor = NULL
+                      WHERE scope = $1 AND window_until IS NOT NULL";
+        if self.execute(update, &[&scope]).await? == 0 {
+            return Err(window_is_closed(&lost.batch));
+        }
+        let told = wording::batch_given_up(lost);
+        self.tell(Some(claim.run), &told).await.map(drop)
+    }
+}
+
+pub(super) async fn kept(session: &Session) -> Result<Vec<KeptPayload>> {
+    let select = "SELECT pipeline, sink, stream, batch, spooled, settled_at
+                  FROM batches JOIN scopes USING (scope)
+                  WHERE spooled IS NOT NULL ORDER BY settled_at NULLS FIRST, number";
+    let found = rows(session, select, &[]).await?;
+    let payloads = found.iter().map(|row| {
+        let row = PayloadRow {
+            pipeline: row.get(0),
+            sink: row.get(1),
+            stream: row.get(2),
+            batch: row.get(3),
+            spooled: row.get(4),
+            settled_at: row.get(5),
+        };
+        row.kept()
+    });
+    payloads.collect()
+}
