@@ -1,7 +1,10 @@
-//! The tables that are kept beside the data: which batches are there, how runs ended, and what columns
-//! hold.
+//! The tables that are kept beside the data: which batches are there, how runs ended, what columns hold,
+//! and whether all of it equals the source.
 
-use sync_core::{BatchId, BatchPlace, Error, ErrorKind, Receipt, Rejection, Result, RunMark};
+use sync_core::{
+    BatchId, BatchPlace, Decimal, Error, ErrorKind, Receipt, Rejection, Result, RunMark,
+    TieOutRecord,
+};
 use time::OffsetDateTime;
 
 use crate::column_type::ColumnType;
@@ -19,8 +22,11 @@ pub(crate) const RUNS: &str = "sync_run";
 /// One row a column: its type, and the source's name for it.
 pub(crate) const COLUMNS: &str = "sync_column";
 
+/// One row a comparison with the source, and one for each difference that it found.
+pub(crate) const TIE_OUTS: &str = "sync_tie_out";
+
 /// The names that no stream may have.
-pub(crate) const NAMES: [&str; 3] = [BATCHES, RUNS, COLUMNS];
+pub(crate) const NAMES: [&str; 4] = [BATCHES, RUNS, COLUMNS, TIE_OUTS];
 
 const BATCH_COLUMNS: [(&str, ColumnType, bool); 12] = [
     ("batch_id", ColumnType::Text, true),
@@ -56,17 +62,120 @@ const COLUMN_COLUMNS: [(&str, ColumnType, bool); 5] = [
     ("source_type", ColumnType::Text, true),
 ];
 
+pub(crate) const TIE_OUT_COLUMNS: [(&str, ColumnType, bool); 20] = [
+    ("run", ColumnType::Text, true),
+    ("stream", ColumnType::Text, true),
+    ("checked", ColumnType::Text, true),
+    ("number", ColumnType::Integer, true),
+    ("pipeline", ColumnType::Text, true),
+    ("company", ColumnType::Text, true),
+    ("verdict", ColumnType::Text, true),
+    ("as_of", ColumnType::Timestamp, false),
+    ("compared_at", ColumnType::Timestamp, true),
+    ("measure", ColumnType::Text, true),
+    ("group_values", ColumnType::Text, false),
+    ("book", ColumnType::Text, false),
+    ("entity", ColumnType::Text, false),
+    ("period", ColumnType::Text, false),
+    ("account", ColumnType::Text, false),
+    ("source_value", EXACT, false),
+    ("destination_value", EXACT, false),
+    ("difference", EXACT, false),
+    ("explanation", ColumnType::Text, false),
+    ("ledger_entry", ColumnType::Text, true),
+];
+
+/// A number of as many places as it has.
+const EXACT: ColumnType = ColumnType::Decimal { scale: 0 };
+
+/// What tells rows of [`TIE_OUTS`] apart; all but the last is a comparison.
+const TIE_OUT_KEY: [&str; 4] = ["run", "stream", "checked", "number"];
+
+/// The statement that takes back an earlier outcome of the same comparison. Its arguments are run, stream
+/// and check.
+pub(crate) fn forget_tie_out(dialect: &dyn Dialect) -> String {
+    let same = TIE_OUT_KEY.iter().take(3).zip(1..).map(|(name, position)| {
+        format!("{} = {}", dialect.identifier(name), dialect.argument(position))
+    });
+    format!(
+        "DELETE FROM {} WHERE {}",
+        dialect.table(TIE_OUTS),
+        same.collect::<Vec<_>>().join(" AND ")
+    )
+}
+
+/// The statement that notes one row of a comparison. Its arguments are [`tie_out_rows`]'s, all of them
+/// texts but the number.
+pub(crate) fn note_tie_out(dialect: &dyn Dialect) -> String {
+    let names = TIE_OUT_COLUMNS.map(|(name, _, _)| name);
+    let arguments: Vec<_> = (1..)
+        .zip(TIE_OUT_COLUMNS)
+        .map(|(position, (_, column_type, _))| dialect.text_argument(position, column_type))
+        .collect();
+    format!(
+        "INSERT INTO {} ({}) VALUES ({})",
+        dialect.table(TIE_OUTS),
+        identifiers(dialect, names),
+        arguments.join(", ")
+    )
+}
+
+/// A value of a row of [`TIE_OUTS`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Cell {
+    Text(Option<String>),
+    Number(i64),
+}
+
+/// The rows of a comparison, in the order of [`TIE_OUT_COLUMNS`].
+pub(crate) fn tie_out_rows(record: &TieOutRecord) -> Vec<Vec<Cell>> {
+    let text = |text: &str| Cell::Text(Some(text.to_owned()));
+    let number = |number: Option<Decimal>| Cell::Text(number.map(|it| it.to_string()));
+    let rows = record.rows().into_iter();
+    let rows = rows.map(|row| {
+        vec![
+            text(&record.run.to_string()),
+            text(record.stream.as_str()),
+            text(record.check.as_str()),
+            Cell::Number(i64::try_from(row.number).unwrap_or(i64::MAX)),
+            text(&record.pipeline),
+            text(&record.company),
+            text(record.tie_out.verdict()),
+            Cell::Text(record.tie_out.as_of().map(stored_time::text)),
+            text(&stored_time::text(record.compared_at)),
+            text(&row.measure),
+            Cell::Text(row.group),
+            Cell::Text(row.book),
+            Cell::Text(row.entity),
+            Cell::Text(row.period),
+            Cell::Text(row.account),
+            number(row.source),
+            number(row.destination),
+            number(row.difference),
+            Cell::Text(row.explanation),
+            text(&record.ledger_entry.to_string()),
+        ]
+    });
+    rows.collect()
+}
+
 /// The statement that makes one of [`NAMES`], where it is not there.
 pub(crate) fn create(dialect: &dyn Dialect, name: &str) -> String {
     let (columns, key): (&[_], &[_]) = match name {
         BATCHES => (&BATCH_COLUMNS, &["batch_id"]),
         RUNS => (&RUN_COLUMNS, &["run_id"]),
+        TIE_OUTS => (&TIE_OUT_COLUMNS, &TIE_OUT_KEY),
         _ => (&COLUMN_COLUMNS, &["table_name", "column_name"]),
     };
     let mut lines: Vec<String> = Vec::with_capacity(columns.len() + 1);
     for (column, column_type, required) in columns {
         let not_null = if *required { " NOT NULL" } else { "" };
-        let (column, declared) = (dialect.identifier(column), dialect.type_of(*column_type));
+        let declared = match column_type {
+            // What differs may have more places than either side's column.
+            ColumnType::Decimal { .. } => dialect.any_number().to_owned(),
+            column_type => dialect.type_of(*column_type),
+        };
+        let column = dialect.identifier(column);
         lines.push(format!("  {column} {declared}{not_null}"));
     }
     let key = identifiers(dialect, key.iter().copied());

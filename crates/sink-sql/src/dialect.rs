@@ -38,6 +38,12 @@ pub(crate) trait Dialect {
         column.to_owned()
     }
 
+    /// The month of a column of days as text: `2026-01`.
+    fn month(&self, column: &str) -> String;
+
+    /// The type of a column of exact numbers, of any number of places.
+    fn any_number(&self) -> &'static str;
+
     /// The exact sum of a column of decimals.
     fn sum(&self, expression: &str) -> String;
 

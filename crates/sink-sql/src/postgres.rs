@@ -8,6 +8,7 @@ mod options;
 mod query;
 mod schema;
 mod sink;
+mod tie_out;
 mod totals;
 mod write;
 

@@ -10,6 +10,7 @@ mod options;
 mod reader;
 mod schema;
 mod sink;
+mod tie_out;
 mod totals;
 mod write;
 

@@ -1,7 +1,8 @@
 //! Statements over a stream's rows.
 
 use sync_core::batch::system;
-use sync_core::{Error, ErrorKind, Result, StreamDescriptor};
+use sync_core::totals::Days;
+use sync_core::{Condition, Error, ErrorKind, Result, StreamDescriptor, TotalsQuery};
 
 use crate::column_type::ColumnType;
 use crate::dialect::{Dialect, arguments, identifiers};
@@ -77,19 +78,23 @@ pub(crate) fn remove(dialect: &dyn Dialect, table: &str, key: &[String]) -> Stri
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`] where a bound is asked for and the stream lacks a column to bound.
-pub(crate) fn totals(
-    dialect: &dyn Dialect,
-    stream: &StreamDescriptor,
-    bounded: bool,
-) -> Result<String> {
+/// [`ErrorKind::Config`] where a bound is asked for and the stream lacks a column to bound, or a condition
+/// is about a column that it lacks; [`ErrorKind::Unsupported`] where a column has no texts to compare.
+pub(crate) fn totals(dialect: &dyn Dialect, query: &TotalsQuery, bounded: bool) -> Result<String> {
+    let stream = &query.stream;
     let mut groups = Vec::with_capacity(stream.totals.group_by.len());
     let mut shown = Vec::with_capacity(groups.capacity());
     for column in &stream.totals.group_by {
         let column_type = ColumnType::of(stream.field(column)?.data_type())?;
         let column = dialect.identifier(column);
-        shown.push(dialect.as_text(&column, column_type));
-        groups.push(column);
+        if column_type == ColumnType::Date && query.days == Days::ToMonths {
+            let month = dialect.month(&column);
+            shown.push(month.clone());
+            groups.push(month);
+        } else {
+            shown.push(dialect.as_text(&column, column_type));
+            groups.push(column);
+        }
     }
     let sums = stream
         .totals
@@ -117,11 +122,74 @@ pub(crate) fn totals(
         let column = dialect.identifier(column);
         sql.push_str(&format!(" AND ({column} IS NULL OR {column} < {bound})"));
     }
+    for condition in &query.matching {
+        sql.push_str(" AND ");
+        sql.push_str(&met(dialect, stream, condition)?);
+    }
     if !groups.is_empty() {
         sql.push_str(" GROUP BY ");
         sql.push_str(&groups.join(", "));
     }
     Ok(sql)
+}
+
+/// Whether a row meets a condition. The values stand in the statement itself: there may be more of them
+/// than a statement may have arguments.
+fn met(
+    dialect: &dyn Dialect,
+    stream: &StreamDescriptor,
+    condition: &Condition,
+) -> Result<String> {
+    let column_type = ColumnType::of(stream.field(condition.column())?.data_type())?;
+    let column = dialect.identifier(condition.column());
+    let unsupported = || {
+        let what = "a condition cannot be about a column of this type";
+        Error::new(ErrorKind::Unsupported, what)
+            .with("stream", stream.name.as_str())
+            .with("column", condition.column())
+    };
+    match condition {
+        Condition::OneOf { values, .. } => {
+            let literal = |value: &String| match (column_type, value.as_str()) {
+                (ColumnType::Boolean, "true") => Ok(dialect.yes().to_owned()),
+                (ColumnType::Boolean, "false") => Ok(dialect.no().to_owned()),
+                (ColumnType::Text | ColumnType::Date, _) => Ok(dialect.literal(value)),
+                // What is no number is in no column of numbers.
+                (ColumnType::Integer, text) => {
+                    Ok(text.parse::<i64>().map_or("NULL".to_owned(), |it| it.to_string()))
+                }
+                _ => Err(unsupported()),
+            };
+            let some = values.iter().filter(|value| !value.is_empty());
+            let mut some = some.map(literal).collect::<Result<Vec<_>>>()?;
+            let takes_none = some.len() < values.len();
+            if takes_none && column_type == ColumnType::Text {
+                some.push(dialect.literal(""));
+            }
+            let mut any = Vec::with_capacity(2);
+            if !some.is_empty() {
+                any.push(format!("{column} IN ({})", some.join(", ")));
+            }
+            if takes_none {
+                any.push(format!("{column} IS NULL"));
+            }
+            Ok(format!("({})", any.join(" OR ")))
+        }
+        Condition::Between { first, last, .. } => {
+            if column_type != ColumnType::Date {
+                return Err(unsupported());
+            }
+            let day = |day: &time::Date| {
+                let (year, month, day) = day.to_calendar_date();
+                dialect.literal(&format!("{year:04}-{:02}-{day:02}", u8::from(month)))
+            };
+            let mut all = vec![format!("{column} IS NOT NULL")];
+            all.extend(first.iter().map(|it| format!("{column} >= {}", day(it))));
+            all.extend(last.iter().map(|it| format!("{column} <= {}", day(it))));
+            Ok(format!("({})", all.join(" AND ")))
+        }
+        _ => Err(unsupported()),
+    }
 }
 
 /// Finds one record. The arguments are the key.

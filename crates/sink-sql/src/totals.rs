@@ -1,16 +1,13 @@
 //! Control totals from what a database answers.
 
-use std::collections::btree_map::Entry;
-
 use sync_core::totals::{ControlTotals, GroupTotals};
-use sync_core::{Decimal, Error, ErrorKind, Result};
+use sync_core::{Decimal, Result};
 
-/// Adds one group's count and sums, as the database wrote them; it may be there already, because null
-/// and empty text are one group.
+/// Adds one group's count and sums, as the database wrote them.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Data`] where a sum has more than 38 digits.
+/// [`ErrorKind::Data`](sync_core::ErrorKind::Data) where a sum has more than 38 digits.
 pub(crate) fn add(
     totals: &mut ControlTotals,
     key: Vec<String>,
@@ -28,19 +25,5 @@ pub(crate) fn add(
         records: records.unsigned_abs(),
         sums: sums.collect::<Result<_>>()?,
     };
-    match totals.groups.entry(key) {
-        Entry::Vacant(vacant) => {
-            vacant.insert(more);
-        }
-        Entry::Occupied(mut occupied) => {
-            let group = occupied.get_mut();
-            group.records += more.records;
-            for (sum, next) in group.sums.iter_mut().zip(more.sums) {
-                *sum = sum.checked_add(next).ok_or_else(|| {
-                    Error::new(ErrorKind::Data, "a control total has more than 38 digits")
-                })?;
-            }
-        }
-    }
-    Ok(())
+    totals.add(key, more)
 }

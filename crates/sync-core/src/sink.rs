@@ -13,6 +13,7 @@ use crate::plan::SchemaPlan;
 use crate::receipt::{FlushReceipt, Landed, Receipt};
 use crate::run_mark::RunMark;
 use crate::stream::{StreamDescriptor, StreamName};
+use crate::tie_out::TieOutRecord;
 use crate::totals::{ControlTotals, TotalsQuery};
 
 /// A destination.
@@ -49,6 +50,13 @@ pub trait Sink: Debug + Send + Sync {
     /// same as once.
     async fn keep_run(&self, run: &RunMark) -> Result<()> {
         let _ = run;
+        Ok(())
+    }
+
+    /// Keeps the outcome of a comparison beside the data, in the place of an earlier one of the same run,
+    /// stream and check. A destination that has no place for it does nothing.
+    async fn record_tie_out(&self, record: &TieOutRecord) -> Result<()> {
+        let _ = record;
         Ok(())
     }
 

@@ -9,6 +9,7 @@ use futures_util::stream::BoxStream;
 use time::{Date, OffsetDateTime};
 
 use crate::batch::{RecordKey, SourceBatch};
+use crate::condition::Condition;
 use crate::error::Result;
 use crate::finding::Finding;
 use crate::stream::{StreamDescriptor, StreamName};
@@ -41,6 +42,8 @@ pub enum Selection {
     Keys,
     /// The key columns of the live records of some periods, and perhaps of others near them.
     KeysOfPeriods(Vec<PeriodDay>),
+    /// The live records that meet all of these conditions, whenever they were modified.
+    Matching(Vec<Condition>),
 }
 
 /// A day of a stream's period column; none for the records that say none.
@@ -73,6 +76,14 @@ impl ReadRequest {
         Self {
             stream,
             selection: Selection::KeysOfPeriods(periods),
+        }
+    }
+
+    /// Reads the live records that meet all of these conditions.
+    pub fn matching(stream: Arc<StreamDescriptor>, conditions: Vec<Condition>) -> Self {
+        Self {
+            stream,
+            selection: Selection::Matching(conditions),
         }
     }
 

@@ -137,6 +137,43 @@ pub struct TotalsShape {
     pub sums: Vec<String>,
     /// The columns by which counts and sums are grouped.
     pub group_by: Vec<String>,
+    /// Other columns by which they are grouped too, each list by itself: two short lists cost a source
+    /// less than the groups of both together.
+    pub also_by: Vec<Vec<String>>,
+    /// What some of the columns are to an accountant.
+    pub roles: Roles,
+}
+
+impl TotalsShape {
+    /// The same totals grouped by other columns.
+    #[must_use]
+    pub fn grouped_by(&self, columns: Vec<String>) -> Self {
+        Self {
+            sums: self.sums.clone(),
+            group_by: columns,
+            also_by: Vec::new(),
+            roles: self.roles.clone(),
+        }
+    }
+
+    /// All groupings, the first one first.
+    pub fn groupings(&self) -> impl Iterator<Item = &Vec<String>> {
+        std::iter::once(&self.group_by).chain(&self.also_by)
+    }
+}
+
+/// What columns are to an accountant, so that whoever reads of a difference finds book, entity, period
+/// and account in places of their own.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Roles {
+    /// The book.
+    pub book: Option<String>,
+    /// The entity or location.
+    pub entity: Option<String>,
+    /// The day or period in which a record counts.
+    pub period: Option<String>,
+    /// The account.
+    pub account: Option<String>,
 }
 
 /// Everything known of a stream before its records are read.
@@ -228,7 +265,8 @@ impl StreamDescriptor {
                 return Err(refuse("only decimal columns can be summed", name));
             }
         }
-        for name in self.totals.group_by.iter().chain(&self.keep_together) {
+        let grouping = self.totals.groupings().flatten();
+        for name in grouping.chain(&self.keep_together) {
             self.field(name)?;
         }
         if let Some(name) = &self.period

@@ -1,12 +1,14 @@
 //! Control totals: what is compared to say that the warehouse equals the books.
 
-use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
-use serde::Serialize;
 use time::OffsetDateTime;
 
+use crate::condition::Condition;
 use crate::decimal::Decimal;
+use crate::error::{Error, ErrorKind, Result};
 use crate::stream::StreamDescriptor;
 
 /// Which totals to take.
@@ -18,6 +20,10 @@ pub struct TotalsQuery {
     /// Leaves out records that were modified at or after this time; records that say nothing of
     /// when they were modified count. Without effect on a stream that has no such column.
     pub modified_before: Option<OffsetDateTime>,
+    /// Counts only the records that meet all of these.
+    pub matching: Vec<Condition>,
+    /// What becomes of days by which records are grouped.
+    pub days: Days,
 }
 
 impl TotalsQuery {
@@ -26,6 +32,8 @@ impl TotalsQuery {
         Self {
             stream,
             modified_before: None,
+            matching: Vec::new(),
+            days: Days::default(),
         }
     }
 
@@ -34,6 +42,40 @@ impl TotalsQuery {
     pub fn modified_before(mut self, time: OffsetDateTime) -> Self {
         self.modified_before = Some(time);
         self
+    }
+
+    /// Totals of the records that meet this condition too.
+    #[must_use]
+    pub fn matching(mut self, condition: Condition) -> Self {
+        self.matching.push(condition);
+        self
+    }
+
+    /// Totals that are grouped by the months of days.
+    #[must_use]
+    pub fn by_month(mut self) -> Self {
+        self.days = Days::ToMonths;
+        self
+    }
+}
+
+/// What becomes of the days of date columns by which records are grouped.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Days {
+    /// They stay: `2026-01-31`.
+    #[default]
+    Kept,
+    /// They become their months: `2026-01`.
+    ToMonths,
+}
+
+impl Days {
+    /// A day as text, `2026-01-31` or empty, as it stands in a group's key.
+    pub fn folded(self, day: &str) -> &str {
+        match self {
+            Self::Kept => day,
+            Self::ToMonths => day.get(..7).unwrap_or(day),
+        }
     }
 }
 
@@ -56,65 +98,86 @@ pub struct ControlTotals {
     pub groups: BTreeMap<GroupKey, GroupTotals>,
 }
 
-/// A group in which two sides differ.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct Difference {
-    /// The group.
-    pub group: GroupKey,
-    /// What differs: `records`, or the column whose sums do.
-    pub measure: String,
-    /// What the source has.
-    pub source: String,
-    /// What the destination has.
-    pub destination: String,
+impl GroupTotals {
+    /// No records, and sums of nothing.
+    pub fn nothing(sums: usize) -> Self {
+        Self {
+            records: 0,
+            sums: vec![Decimal::ZERO; sums],
+        }
+    }
+
+    /// Adds records.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Data`] where a sum has more than 38 digits.
+    pub fn add(&mut self, more: &Self) -> Result<()> {
+        self.records += more.records;
+        for (sum, more) in self.sums.iter_mut().zip(&more.sums) {
+            *sum = sum.checked_add(*more).ok_or_else(too_long)?;
+        }
+        Ok(())
+    }
+}
+
+fn too_long() -> Error {
+    Error::new(ErrorKind::Data, "a control total has more than 38 digits")
 }
 
 impl ControlTotals {
+    /// Adds to a group; it may be there already, because null and empty text are one group, and the
+    /// days of a month are.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Data`] where a sum has more than 38 digits.
+    pub fn add(&mut self, key: GroupKey, more: GroupTotals) -> Result<()> {
+        match self.groups.entry(key) {
+            Entry::Vacant(vacant) => {
+                vacant.insert(more);
+                Ok(())
+            }
+            Entry::Occupied(mut occupied) => occupied.get_mut().add(&more),
+        }
+    }
+
+    /// Takes groups out of these, such as those of some of the records; a group that is left without
+    /// a record goes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Data`] where what is taken out is not in, or a sum has more than 38 digits.
+    pub fn take_out(&mut self, some: &Self) -> Result<()> {
+        for (key, out) in &some.groups {
+            let not_in = || {
+                let what = "totals of some records are not among those of all";
+                Error::new(ErrorKind::Data, what).with("group", key.join(" "))
+            };
+            let group = self.groups.get_mut(key).ok_or_else(not_in)?;
+            group.records = group.records.checked_sub(out.records).ok_or_else(not_in)?;
+            for (sum, out) in group.sums.iter_mut().zip(&out.sums) {
+                *sum = sum.checked_sub(*out).ok_or_else(too_long)?;
+            }
+            if group.records == 0 {
+                self.groups.remove(key);
+            }
+        }
+        Ok(())
+    }
+
+    /// The groups in which the two sides are not equal, to the last digit.
+    pub fn groups_that_differ(&self, destination: &Self) -> Vec<GroupKey> {
+        let keys = self.groups.keys().chain(destination.groups.keys());
+        let keys: BTreeSet<_> = keys.collect();
+        keys.into_iter()
+            .filter(|key| self.groups.get(*key) != destination.groups.get(*key))
+            .cloned()
+            .collect()
+    }
+
     /// How many records there are in all groups.
     pub fn records(&self) -> u64 {
         self.groups.values().map(|totals| totals.records).sum()
-    }
-
-    /// Where the two sides are not equal, to the last digit.
-    pub fn differences(&self, destination: &Self, sums: &[String]) -> Vec<Difference> {
-        let nothing = GroupTotals {
-            records: 0,
-            sums: vec![Decimal::ZERO; sums.len()],
-        };
-        let mut found = Vec::new();
-        let groups: std::collections::BTreeSet<_> = self
-            .groups
-            .keys()
-            .chain(destination.groups.keys())
-            .collect();
-        for group in groups {
-            let ours = self.groups.get(group).unwrap_or(&nothing);
-            let theirs = destination.groups.get(group).unwrap_or(&nothing);
-            let mut differ = |measure: &str, source: String, destination: String| {
-                let (group, measure) = (group.clone(), measure.to_owned());
-                found.push(Difference {
-                    group,
-                    measure,
-                    source,
-                    destination,
-                });
-            };
-            if ours.records != theirs.records {
-                differ(
-                    "records",
-                    ours.records.to_string(),
-                    theirs.records.to_string(),
-                );
-            }
-            for (position, name) in sums.iter().enumerate() {
-                let side = |totals: &GroupTotals| totals.sums.get(position).copied();
-                if side(ours) != side(theirs) {
-                    let written =
-                        |sum: Option<Decimal>| sum.map_or("missing".into(), |sum| sum.to_string());
-                    differ(name, written(side(ours)), written(side(theirs)));
-                }
-            }
-        }
-        found
     }
 }

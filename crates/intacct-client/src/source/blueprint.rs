@@ -30,6 +30,9 @@ pub(super) struct Blueprint {
     pub(super) hierarchy: Option<HierarchyFields>,
     pub(super) sums: Vec<String>,
     pub(super) group_by: Vec<String>,
+    pub(super) also_by: Vec<Vec<String>>,
+    /// Book, entity, period and account.
+    pub(super) roles: [Option<String>; 4],
     pub(super) fallbacks: Vec<(String, String)>,
     pub(super) fields: Vec<(String, FieldType)>,
     pub(super) custom_fields: CustomFields,
@@ -79,6 +82,8 @@ impl Blueprint {
             hierarchy: definition.hierarchy(),
             sums: owned(definition.sums),
             group_by: owned(definition.group_by),
+            also_by: definition.also_by().iter().map(|it| owned(it)).collect(),
+            roles: definition.roles().map(|field| field.map(str::to_owned)),
             fallbacks: pairs
                 .map(|&(to, from)| (to.to_owned(), from.to_owned()))
                 .collect(),
@@ -167,6 +172,8 @@ impl Blueprint {
             hierarchy: None,
             sums: Vec::new(),
             group_by: Vec::new(),
+            also_by: Vec::new(),
+            roles: [const { None }; 4],
             fallbacks: Vec::new(),
             custom_fields: CustomFields::LeftOut,
             filter: wanted.filter.clone(),

@@ -114,6 +114,36 @@ impl Definition {
         Some(HierarchyFields::Parents { id, parent })
     }
 
+    /// Other fields by which tie-out groups, each list by itself: entities and days cost a query each, where
+    /// both together would cost one for every two thousand pairs.
+    pub(super) fn also_by(&self) -> &'static [&'static [&'static str]] {
+        match self.object {
+            "APBILL" | "ARINVOICE" => &[&["MEGAENTITYID"], &["WHENPOSTED"]],
+            "APPYMT" => &[&["MEGAENTITYID"], &["WHENPAID"]],
+            "APPYMTDETAIL" => &[&["PAYMENTDATE"]],
+            "APBILLITEM" | "ARINVOICEITEM" => &[&["LOCATIONID"], &["ENTRY_DATE"]],
+            "GLBATCH" => &[&["MEGAENTITYID"], &["BATCH_DATE"]],
+            "GLDETAIL" => &[&["BOOKID", "LOCATIONID"], &["BOOKID", "ENTRY_DATE"]],
+            _ => &[],
+        }
+    }
+
+    /// The fields that hold book, entity, period and account, of those by which tie-out groups.
+    pub(super) fn roles(&self) -> [Option<&'static str>; 4] {
+        const ROLES: [&[&str]; 4] = [
+            &["BOOKID"],
+            &["LOCATIONID", "MEGAENTITYID"],
+            &["ENTRY_DATE", "BATCH_DATE", "WHENPOSTED", "WHENPAID", "PAYMENTDATE", "PERIOD"],
+            &["ACCOUNTNO"],
+        ];
+        let grouped: Vec<&str> = [self.group_by]
+            .iter()
+            .chain(self.also_by())
+            .flat_map(|fields| fields.iter().copied())
+            .collect();
+        ROLES.map(|fields| fields.iter().copied().find(|field| grouped.contains(field)))
+    }
+
     /// The books that are wanted, for the objects that have rows of several.
     pub(super) fn filter(&self, books: &Books) -> Result<Option<Filter>> {
         let Books::Only(ids) = books else {
@@ -966,7 +996,8 @@ const GLACCOUNTBALANCE: Definition = Definition {
     ],
     keep_together: None,
     sums: &["OPENBAL", "TOTDEBIT", "TOTCREDIT", "ENDBAL"],
-    group_by: &["BOOKID", "PERIOD"],
+    // They are summed here, so that groups cost nothing.
+    group_by: &["BOOKID", "PERIOD", "ACCOUNTNO", "LOCATIONID"],
     fallbacks: &[],
     fields: &[&[
         ("BOOKID", Text),
@@ -1020,6 +1051,7 @@ mod tests {
                 .key
                 .iter()
                 .chain(definition.group_by)
+                .chain(definition.also_by().iter().copied().flatten())
                 .chain(definition.sums);
             for name in named
                 .chain(definition.keep_together.iter())

@@ -9,7 +9,7 @@ use intacct_xml::metadata::{self as wire, FieldDefinition, ObjectDefinition};
 use intacct_xml::request::Filter;
 use intacct_xml::response::{RejectedRecord, WIRE_NAME};
 use intacct_xml::{FieldName, ObjectName};
-use sync_core::stream::{TotalsShape, metadata};
+use sync_core::stream::{Roles, TotalsShape, metadata};
 use sync_core::{
     DeleteDetection, Error, ErrorKind, Finding, RecordKey, Result, Severity, StreamDescriptor,
     StreamName, UnreadableRecord,
@@ -142,6 +142,18 @@ impl Contract {
             totals: TotalsShape {
                 sums: named(&sums),
                 group_by: named(&group_by),
+                // A list that lacks a field would be another grouping than the one that was meant.
+                also_by: wanted
+                    .also_by
+                    .iter()
+                    .filter(|fields| fields.iter().all(|field| has(field)))
+                    .map(|fields| fields.iter().map(|field| column_name(field)).collect())
+                    .collect(),
+                roles: {
+                    let [book, entity, period, account] =
+                        wanted.roles.each_ref().map(|field| held(field));
+                    Roles { book, entity, period, account }
+                },
             },
         };
         descriptor.validate()?;

@@ -20,6 +20,7 @@ mod audit;
 mod balances;
 mod blueprint;
 mod catalogue;
+mod conditions;
 mod contract;
 mod discovery;
 mod failure;
@@ -150,6 +151,16 @@ impl IntacctSource {
             (Reading::ByModified | Reading::Whole, Selection::Keys) => Ok(reader.all_keys()),
             (Reading::ByModified | Reading::Whole, Selection::KeysOfPeriods(days)) => {
                 Ok(reader.keys_of(&days))
+            }
+            (Reading::ByModified | Reading::Whole, Selection::Matching(conditions)) => {
+                Ok(reader.matching(&conditions))
+            }
+            (Reading::ByOffset, Selection::Matching(conditions)) => {
+                Ok(conditions::those_that_meet(reader.by_offset(), conditions))
+            }
+            (Reading::ByPeriod, Selection::Matching(conditions)) => {
+                let balances = self.balances(reader).boxed();
+                Ok(conditions::those_that_meet(balances, conditions))
             }
             (_, selection) => {
                 let what = "this stream cannot be read in that way";

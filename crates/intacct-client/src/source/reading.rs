@@ -10,11 +10,12 @@ use intacct_xml::request::{Aggregate, Filter, Order, Query, QueryOptions, Select
 use intacct_xml::response::Page;
 use intacct_xml::values::parse_date;
 use sync_core::{
-    Cursor, Error, ErrorKind, Origin, PeriodDay, RecordKey, Result, SourceBatch, Window,
+    Condition, Cursor, Error, ErrorKind, Origin, PeriodDay, RecordKey, Result, SourceBatch, Window,
 };
 use time::Date;
 
 use super::blueprint::HierarchyFields;
+use super::conditions;
 use super::contract::Contract;
 use super::hierarchy::{Paths, Tree};
 use super::notes::Notes;
@@ -139,6 +140,29 @@ impl Reader {
             reader.keys()
         };
         stream::iter(filters).map(of_part).flatten().boxed()
+    }
+
+    /// The records that meet conditions, in the order of their key.
+    pub(super) fn matching(&self, conditions: &[Condition]) -> Batches {
+        let filters = conditions::filters(&self.contract, conditions);
+        let filter = filters.and_then(|mut filters| {
+            filters.extend(self.contract.filter.clone());
+            Ok(match filters.is_empty() {
+                true => None,
+                false => Some(Filter::all(filters).map_err(request_error)?),
+            })
+        });
+        let mut narrowed = (*self.contract).clone();
+        match filter {
+            Ok(filter) => narrowed.filter = filter,
+            Err(error) => return failed(error),
+        }
+        let contract = Arc::new(narrowed);
+        let reader = Self {
+            contract,
+            ..self.clone()
+        };
+        reader.whole()
     }
 
     fn period(&self) -> Result<FieldName> {

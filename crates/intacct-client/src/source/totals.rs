@@ -14,6 +14,7 @@ use sync_core::{
     ControlTotals, Decimal, Error, ErrorKind, Result, SourceBatch, TotalsQuery, Window,
 };
 
+use super::conditions;
 use super::reading::{self, Reader};
 use super::request_error;
 
@@ -64,6 +65,7 @@ pub(super) async fn by_aggregates(reader: &Reader, query: &TotalsQuery) -> Resul
         let before = Value::instant(before, client.config().source_offset);
         filters.push(Filter::less_than(modified, before).or(never));
     }
+    filters.extend(conditions::filters(contract, &query.matching)?);
     if let Ok(filter) = Filter::all(filters) {
         asked = asked.with_filter(filter);
     }
@@ -79,7 +81,11 @@ pub(super) async fn by_aggregates(reader: &Reader, query: &TotalsQuery) -> Resul
             let key = group_by.iter().zip(&shape.group_by).map(|(field, column)| {
                 let text = text(field).unwrap_or_default();
                 let is_date = query.stream.field(column)?.data_type() == &DataType::Date32;
-                if is_date { day(&text, field) } else { Ok(text) }
+                if is_date {
+                    Ok(query.days.folded(&day(&text, field)?).to_owned())
+                } else {
+                    Ok(text)
+                }
             });
             let key = key.collect::<Result<_>>()?;
             let records = number(aggregate(&group, "COUNT", counted).unwrap_or("0"), counted)?;
@@ -97,7 +103,7 @@ pub(super) async fn by_aggregates(reader: &Reader, query: &TotalsQuery) -> Resul
                 of_group.sums.push(number(sum, field)?);
             }
             if of_group.records > 0 {
-                totals.groups.insert(key, of_group);
+                totals.add(key, of_group)?;
             }
         }
     }
@@ -149,32 +155,32 @@ pub(super) async fn of_pages(
             let error = Error::new(ErrorKind::Data, what).with("column", &record.column);
             return Err(error.with("reason", &record.reason));
         }
+        let rows = conditions::only(page.rows, &query.matching)?;
         let columns = |names: &[String]| -> Result<Vec<Column<'_>>> {
             names
                 .iter()
-                .map(|name| Column::named(&page.rows, name))
+                .map(|name| Column::named(&rows, name))
                 .collect()
         };
         let (group_by, sums) = (columns(&shape.group_by)?, columns(&shape.sums)?);
-        for row in 0..page.rows.num_rows() {
+        for row in 0..rows.num_rows() {
             let key = group_by.iter().map(|column| {
-                let mut text = String::new();
-                column.value(row).push_to(&mut text);
-                text
-            });
-            let nothing = || GroupTotals {
-                records: 0,
-                sums: vec![Decimal::ZERO; sums.len()],
-            };
-            let group = totals.groups.entry(key.collect()).or_insert_with(nothing);
-            group.records += 1;
-            for (sum, column) in group.sums.iter_mut().zip(&sums) {
-                if let column::Value::Decimal(value) = column.value(row) {
-                    *sum = sum.checked_add(value).ok_or_else(|| {
-                        Error::new(ErrorKind::Data, "a sum has more than 38 digits")
-                    })?;
+                let (value, mut text) = (column.value(row), String::new());
+                value.push_to(&mut text);
+                match value {
+                    column::Value::Date(_) => query.days.folded(&text).to_owned(),
+                    _ => text,
                 }
-            }
+            });
+            let of_row = sums.iter().map(|column| match column.value(row) {
+                column::Value::Decimal(value) => value,
+                _ => Decimal::ZERO,
+            });
+            let one = GroupTotals {
+                records: 1,
+                sums: of_row.collect(),
+            };
+            totals.add(key.collect(), one)?;
         }
     }
     Ok(totals)

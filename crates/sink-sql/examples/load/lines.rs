@@ -44,6 +44,7 @@ pub(crate) fn ledger_lines() -> Result<StreamDescriptor, Failure> {
     stream.totals = TotalsShape {
         sums: vec!["amount0".to_owned(), "amount1".to_owned()],
         group_by: vec!["text0".to_owned(), "text1".to_owned()],
+        ..TotalsShape::default()
     };
     Ok(stream)
 }

@@ -92,6 +92,7 @@ impl Dialect for Postgres {
     fn text_argument(&self, position: usize, column_type: ColumnType) -> String {
         match column_type {
             ColumnType::Timestamp => format!("${position}::text::timestamptz"),
+            ColumnType::Decimal { .. } => format!("${position}::text::numeric"),
             _ => self.argument(position),
         }
     }
@@ -106,6 +107,14 @@ impl Dialect for Postgres {
                 format!("to_char({column} AT TIME ZONE 'UTC', 'YYYY-MM-DD HH24:MI:SS.US')")
             }
         }
+    }
+
+    fn month(&self, column: &str) -> String {
+        format!("to_char({column}, 'YYYY-MM')")
+    }
+
+    fn any_number(&self) -> &'static str {
+        "numeric"
     }
 
     fn sum(&self, expression: &str) -> String {

@@ -12,7 +12,7 @@ use sync_core::postgres::{Database, Session, failed};
 use sync_core::{
     Batch, BatchId, Capabilities, ControlTotals, Digest, Error, Finding, FlushReceipt, Landed,
     Phase, Receipt, Result, RunMark, SchemaPlan, Severity, Sink, StreamDescriptor, StreamName,
-    TotalsQuery,
+    TieOutRecord,     TotalsQuery,
 };
 
 use super::check;
@@ -20,6 +20,7 @@ use super::dialect::Postgres;
 use super::options::PostgresOptions;
 use super::query;
 use super::schema;
+use super::tie_out;
 use super::totals;
 use super::write;
 use crate::bookkeeping::{RunRow, stored_now};
@@ -256,6 +257,14 @@ impl Sink for PostgresSink {
         let transaction = self.begin(&mut session, Purpose::Writing).await?;
         self.name(write::note_run(&transaction, &self.dialect, &row).await)?;
         self.commit(transaction, "the end of the run cannot be noted")
+            .await
+    }
+
+    async fn record_tie_out(&self, record: &TieOutRecord) -> Result<()> {
+        let mut session = self.session().await?;
+        let transaction = self.begin(&mut session, Purpose::Writing).await?;
+        self.name(tie_out::record(&transaction, &self.dialect, record).await)?;
+        self.commit(transaction, "the outcome of a comparison cannot be kept")
             .await
     }
 

@@ -25,7 +25,7 @@ pub(super) async fn control_totals(
     // Without the column, the bound is to have no effect.
     let bound = query.modified_before.filter(|_| stream.modified.is_some());
     let bound = bound.map(stored_time::text_not_before);
-    let sql = statement::totals(dialect, stream, bound.is_some())?;
+    let sql = statement::totals(dialect, query, bound.is_some())?;
     let refused =
         |cause| failed("the totals cannot be taken", cause).with("stream", stream.name.as_str());
     let values: Vec<&(dyn ToSql + Sync)> = bound.iter().map(|bound| bound as _).collect();

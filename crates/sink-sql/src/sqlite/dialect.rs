@@ -39,6 +39,14 @@ impl Dialect for Sqlite {
         format!("?{position}")
     }
 
+    fn month(&self, column: &str) -> String {
+        format!("substr({column}, 1, 7)")
+    }
+
+    fn any_number(&self) -> &'static str {
+        "TEXT"
+    }
+
     fn sum(&self, expression: &str) -> String {
         format!("{}({expression})", super::decimal_sum::NAME)
     }

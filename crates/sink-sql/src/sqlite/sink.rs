@@ -10,7 +10,8 @@ use rusqlite::Connection;
 use sync_core::capabilities::Guarantee;
 use sync_core::{
     Batch, BatchId, Capabilities, ControlTotals, Digest, Error, ErrorKind, Finding, FlushReceipt,
-    Landed, Receipt, Result, RunMark, SchemaPlan, Sink, StreamDescriptor, StreamName, TotalsQuery,
+    Landed, Receipt, Result, RunMark, SchemaPlan, Sink, StreamDescriptor, StreamName, TieOutRecord,
+    TotalsQuery,
 };
 use tokio::runtime::Handle;
 
@@ -20,6 +21,7 @@ use super::failure::failed;
 use super::options::SqliteOptions;
 use super::reader::Reader;
 use super::schema;
+use super::tie_out;
 use super::totals;
 use super::write;
 use crate::bookkeeping::{RunRow, stored_now};
@@ -249,6 +251,12 @@ impl Sink for SqliteSink {
     async fn keep_run(&self, run: &RunMark) -> Result<()> {
         let row = RunRow::of(run)?;
         self.run_writing(move |_, writer| write::note_run(writer, &row))
+            .await
+    }
+
+    async fn record_tie_out(&self, record: &TieOutRecord) -> Result<()> {
+        let record = record.clone();
+        self.run_writing(move |_, writer| tie_out::record(writer, &record))
             .await
     }
 

@@ -24,7 +24,7 @@ pub(super) fn control_totals(
     // Without the column, the bound is to have no effect.
     let bound = query.modified_before.filter(|_| stream.modified.is_some());
     let bound = bound.map(stored_time::text_not_before);
-    let sql = statement::totals(&Sqlite, stream, bound.is_some())?;
+    let sql = statement::totals(&Sqlite, query, bound.is_some())?;
     let refused =
         |cause| failed("the totals cannot be taken", cause).with("stream", stream.name.as_str());
     let mut statement = connection.prepare_cached(&sql).map_err(refused)?;

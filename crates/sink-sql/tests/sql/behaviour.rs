@@ -579,6 +579,7 @@ pub(crate) async fn totals_are_exact(to: Destination) {
     described.totals = TotalsShape {
         sums: vec!["amount".into()],
         group_by: vec!["currency".into(), "posted".into()],
+        ..TotalsShape::default()
     };
     prepared(&to, &lines).await;
     let all = TotalsQuery::of(Arc::clone(&lines));

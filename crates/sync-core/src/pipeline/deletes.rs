@@ -182,8 +182,8 @@ impl Extraction {
         };
         let mut by_day = (**self.stream()).clone();
         by_day.totals = TotalsShape {
-            sums: Vec::new(),
             group_by: vec![period.clone()],
+            ..TotalsShape::default()
         };
         let query = TotalsQuery::of(Arc::new(by_day)).modified_before(self.window.until);
         let Some(totals) = source.control_totals(&query).await? else {

@@ -35,7 +35,8 @@ mod stream_run;
 mod tie_out;
 
 pub use event::{Event, Observer, Unobserved};
-pub use report::{RunReport, StreamReport, TieOut};
+pub use crate::tie_out::TieOut;
+pub use report::{RunReport, StreamReport};
 
 use spool_room::{SpooledSince, shared_spool};
 use stream_run::StreamRun;

@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use serde::{Serialize, Serializer};
-use time::OffsetDateTime;
 
 use crate::finding::{Finding, Severity};
 use crate::id::RunId;
 use crate::ledger::Head;
 use crate::stream::{DeleteDetection, StreamDescriptor, StreamName};
-use crate::totals::Difference;
+use crate::tie_out::TieOut;
 use crate::window::Window;
 
 /// What a run did.
@@ -90,50 +89,6 @@ impl StreamReport {
     }
 }
 
-/// Whether the destination equals the source.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case", tag = "verdict")]
-#[non_exhaustive]
-pub enum TieOut {
-    /// Counts and sums are equal, to the last digit, as of this time.
-    Equal {
-        /// The end of the window.
-        #[serde(with = "time::serde::rfc3339")]
-        as_of: OffsetDateTime,
-        /// Records on both sides.
-        records: u64,
-        /// Groups compared.
-        groups: u64,
-        /// Sums compared in each.
-        sums: u64,
-    },
-    /// They are not.
-    Different {
-        /// The end of the window.
-        #[serde(with = "time::serde::rfc3339")]
-        as_of: OffsetDateTime,
-        /// Where they differ.
-        differences: Vec<Difference>,
-        /// Records of the source that changed after the window: they explain differences, and
-        /// belong to the next run.
-        in_flight: u64,
-        /// Records among the dead letters of this run: they explain differences.
-        rejected: u64,
-    },
-    /// They were not compared.
-    NotCompared {
-        /// Why.
-        reason: String,
-    },
-}
-
-impl TieOut {
-    /// Whether both sides were compared and are equal.
-    pub fn is_equal(&self) -> bool {
-        matches!(self, Self::Equal { .. })
-    }
-}
-
 impl RunReport {
     /// Whether every stream was completed, and the source found none that it cannot give.
     pub fn is_complete(&self) -> bool {
@@ -142,9 +97,15 @@ impl RunReport {
             && !self.findings.iter().any(refused)
     }
 
-    /// Whether every stream was completed and ties out.
+    /// Whether every stream was completed and ties out, as of its window's end.
     pub fn ties_out(&self) -> bool {
-        self.is_complete() && self.streams.iter().all(|stream| stream.tie_out.is_equal())
+        self.is_complete() && self.streams.iter().all(|stream| stream.tie_out.holds())
+    }
+
+    /// Whether every stream was completed, and ties out or differs for reasons that are known.
+    pub fn is_explained(&self) -> bool {
+        let explained = |stream: &StreamReport| stream.tie_out.is_explained();
+        self.is_complete() && self.streams.iter().all(explained)
     }
 
     /// Records that were rejected.

@@ -146,8 +146,7 @@ fn records_that_cannot_be_read_or_are_refused_are_kept_and_the_rest_goes_on() {
     let report = world.run_whole();
     assert_eq!((report.streams[0].written, report.rejected()), (4, 2));
     assert!(!report.ties_out());
-    let TieOut::Different {
-        rejected: 2,
+    let TieOut::Explained {
         in_flight: 0,
         differences,
         ..
@@ -156,6 +155,8 @@ fn records_that_cannot_be_read_or_are_refused_are_kept_and_the_rest_goes_on() {
         panic!("{report:?}")
     };
     assert_eq!(differences[0].measure, "records");
+    let explanation = differences[0].explanation();
+    assert!(explanation.starts_with("2 records rejected ("), "{explanation}");
     let letters =
         world.with_store(|store| async move { store.dead_letters(&scope(), 9).await.unwrap() });
     let reasons: BTreeSet<_> = letters

@@ -23,7 +23,7 @@ use sync_core::store::{Scope, SqliteStore, Store};
 use sync_core::stream::TotalsShape;
 use sync_core::totals::GroupTotals;
 use sync_core::{
-    Batch, BatchId, Capabilities, ControlTotals, Cursor, Decimal, DeleteDetection, Deletion, Error,
+    Batch, BatchId, Capabilities, Condition, ControlTotals, Cursor, Decimal, DeleteDetection, Deletion, Error,
     ErrorKind, Finding, FlushReceipt, Landed, Operation, Origin, ReadRequest, Receipt, RecordKey,
     Rejection, RejectionClass, Result, SchemaPlan, Selection, Sink, Source, SourceBatch,
     StreamDescriptor, StreamName, TotalsQuery, UnreadableRecord,
@@ -142,7 +142,7 @@ impl Books {
         stream.delete_detection = self.detection;
         stream.totals = TotalsShape {
             sums: vec!["amount".into()],
-            group_by: vec![],
+            ..TotalsShape::default()
         };
         if self.detection == DeleteDetection::FullRead {
             stream.modified = None;
@@ -169,6 +169,9 @@ impl Books {
             }
             chosen.sort_by_key(|&(key, entry)| (entry.modified, key));
             chosen.retain(|&(key, entry)| after.is_none_or(|after| (entry.modified, key) > after));
+        }
+        if let Selection::Matching(conditions) = selection {
+            chosen.retain(|(key, _)| meets(*key, conditions));
         }
         let unreadable = self.unreadable.lock().unwrap();
         chosen
@@ -225,21 +228,34 @@ pub(crate) fn rows(entries: &[(i64, Entry)], keys_only: bool) -> RecordBatch {
     }
 }
 
-pub(crate) fn totals<'a>(entries: impl Iterator<Item = &'a i128>, sums: usize) -> ControlTotals {
-    let amounts: Vec<i128> = entries.copied().collect();
+/// Counts and sums of entries: of keys and cents.
+pub(crate) fn totals(
+    entries: impl Iterator<Item = (i64, i128)>,
+    query: &TotalsQuery,
+) -> ControlTotals {
     let mut found = ControlTotals::default();
-    if !amounts.is_empty() {
-        let sum = Decimal::new(amounts.iter().sum(), 2).unwrap();
-        let records = amounts.len() as u64;
-        found.groups.insert(
-            vec![],
-            GroupTotals {
-                records,
-                sums: vec![sum; sums],
-            },
-        );
+    let shape = &query.stream.totals;
+    for (key, cents) in entries.filter(|(key, _)| meets(*key, &query.matching)) {
+        let group = shape.group_by.iter().map(|_| key.to_string());
+        let sum = Decimal::new(cents, 2).unwrap();
+        let one = GroupTotals {
+            records: 1,
+            sums: vec![sum; shape.sums.len()],
+        };
+        found.add(group.collect(), one).unwrap();
     }
     found
+}
+
+/// Conditions are about the key, which is also all that entries are grouped by.
+fn meets(key: i64, conditions: &[Condition]) -> bool {
+    conditions.iter().all(|condition| {
+        let Condition::OneOf { column, values } = condition else {
+            panic!("{condition:?}")
+        };
+        assert_eq!(column, "recordno");
+        values.contains(&key.to_string())
+    })
 }
 
 #[async_trait]
@@ -286,11 +302,9 @@ impl Source for Books {
             .filter(|_| self.detection != DeleteDetection::FullRead);
         let until = until.map_or(i64::MAX, OffsetDateTime::unix_timestamp);
         let entries = self.entries.lock().unwrap();
-        let counted = entries.values().filter(|entry| entry.modified < until);
-        Ok(Some(totals(
-            counted.map(|entry| &entry.cents),
-            query.stream.totals.sums.len(),
-        )))
+        let counted = entries.iter().filter(|(_, entry)| entry.modified < until);
+        let counted = counted.map(|(&key, entry)| (key, entry.cents));
+        Ok(Some(totals(counted, query)))
     }
 
     fn deletions(
@@ -400,10 +414,8 @@ impl Sink for Warehouse {
 
     async fn control_totals(&self, query: &TotalsQuery) -> Result<Option<ControlTotals>> {
         let state = self.state.lock().unwrap();
-        Ok(Some(totals(
-            state.rows.values(),
-            query.stream.totals.sums.len(),
-        )))
+        let rows = state.rows.iter().map(|(&key, &cents)| (key, cents));
+        Ok(Some(totals(rows, query)))
     }
 }
 

@@ -203,7 +203,9 @@ fn tie_out(run: &RunReport) -> Table {
                 records,
                 groups,
                 sums,
+                ..
             } => ("equal", Some((*records, groups * (sums + 1))), Some(as_of)),
+            TieOut::Explained { as_of, .. } => ("explained", None, Some(as_of)),
             TieOut::Different { as_of, .. } => ("DIFFERENT", None, Some(as_of)),
             _ => ("not compared", None, None),
         };
@@ -237,28 +239,10 @@ fn objections(run: &RunReport) -> Vec<String> {
             lines.push(format!("{name}: {error}"));
         }
         match &stream.tie_out {
-            TieOut::Different {
-                differences,
-                in_flight,
-                rejected,
-                ..
-            } => {
-                lines.push(format!(
-                    "{name}: {} differences; {in_flight} records changed meanwhile, {rejected} were rejected",
-                    differences.len()
-                ));
-                for Difference {
-                    group,
-                    measure,
-                    source,
-                    destination,
-                } in differences.iter().take(5)
-                {
-                    let group = group.join(" ");
-                    lines.push(format!(
-                        "  {group} {measure}: the books {source}, the file {destination}"
-                    ));
-                }
+            TieOut::Explained { differences, .. } | TieOut::Different { differences, .. } => {
+                lines.push(format!("{name}: {} differences", differences.len()));
+                let shown = differences.iter().take(5);
+                lines.extend(shown.map(|difference| format!("  {difference}")));
             }
             TieOut::NotCompared { reason } => lines.push(format!("{name}: not compared: {reason}")),
             _ => {}

@@ -156,6 +156,7 @@ fn lines(mode: DeleteMode) -> Arc<StreamDescriptor> {
     described.totals = TotalsShape {
         sums: vec!["amount".into()],
         group_by: vec!["name".into()],
+        ..TotalsShape::default()
     };
     lines
 }
