@@ -54,7 +54,15 @@ const STREAMS: [&str; 3] = ["vendor", "ap_bill", "gl_detail"];
 
 impl World {
     async fn new(server: Option<&'static Server>) -> Self {
-        Self::of(server, Simulator::builder().seed(21).scale(Scale::Tiny).start().await.unwrap())
+        Self::of(
+            server,
+            Simulator::builder()
+                .seed(21)
+                .scale(Scale::Tiny)
+                .start()
+                .await
+                .unwrap(),
+        )
     }
 
     fn of(server: Option<&'static Server>, simulator: RunningSimulator) -> Self {
@@ -143,12 +151,17 @@ async fn an_untouched_warehouse_equals_the_books(server: Option<&'static Server>
     let lines = world.lines(verdicts).await;
     assert_eq!(lines.len(), 3, "{lines:?}");
     let store = world.road(&STREAMS).store;
-    let entries = sync_core::store::Store::entries(&*store, 0, 10_000).await.unwrap();
+    let entries = sync_core::store::Store::entries(&*store, 0, 10_000)
+        .await
+        .unwrap();
     for line in lines {
         let cells: Vec<_> = line.split('|').collect();
         assert_eq!((cells[1], cells[2]), ("equal", cells[3]), "{line}");
         assert!(cells[4].starts_with('0'), "{line}");
-        let entry = entries.iter().find(|it| it.hash.to_string() == cells[5]).unwrap();
+        let entry = entries
+            .iter()
+            .find(|it| it.hash.to_string() == cells[5])
+            .unwrap();
         assert_eq!(entry.kind, "tied_out");
         assert_eq!(entry.run.unwrap().to_string(), run);
     }
@@ -174,8 +187,14 @@ async fn a_row_that_is_gone_is_told_by_its_key(server: Option<&'static Server>) 
     let TieOut::Different { differences, .. } = of_stream(&report, "gl_detail") else {
         panic!("{report:#?}")
     };
-    assert_eq!(told(differences), [(Reason::RemovedFromDestination, vec![key.clone()])]);
-    assert!(differences.iter().all(|it| it.accounted_for), "{differences:#?}");
+    assert_eq!(
+        told(differences),
+        [(Reason::RemovedFromDestination, vec![key.clone()])]
+    );
+    assert!(
+        differences.iter().all(|it| it.accounted_for),
+        "{differences:#?}"
+    );
     assert!(of_stream(&report, "ap_bill").is_equal());
     let rows = format!(
         "SELECT difference, explanation FROM sync_tie_out WHERE run = '{}' AND stream = 'gl_detail'
@@ -184,7 +203,10 @@ async fn a_row_that_is_gone_is_told_by_its_key(server: Option<&'static Server>) 
     );
     let rows = world.lines(&rows).await;
     assert_eq!(rows.len(), 1, "{rows:?}");
-    assert!(rows[0].starts_with('1') && rows[0].contains(&key), "{rows:?}");
+    assert!(
+        rows[0].starts_with('1') && rows[0].contains(&key),
+        "{rows:?}"
+    );
     let verdict = "SELECT verdict FROM sync_tie_out WHERE stream = 'gl_detail' AND number = 0
                    ORDER BY compared_at DESC LIMIT 1";
     assert_eq!(world.lines(verdict).await, ["different"]);
@@ -194,21 +216,41 @@ async fn a_cent_is_told_in_every_grouping(server: Option<&'static Server>) {
     let world = World::new(server).await;
     world.run().await;
     let [key, book, account, location, day] = world.a_line().await;
-    let now = world.lines(&format!("SELECT amount FROM gl_detail WHERE recordno = '{key}'")).await;
+    let now = world
+        .lines(&format!(
+            "SELECT amount FROM gl_detail WHERE recordno = '{key}'"
+        ))
+        .await;
     let amount: sync_core::Decimal = now[0].parse().unwrap();
     let cent = "0.01".parse().unwrap();
     let more = amount.checked_add(cent).unwrap();
-    world.tamper(&format!("UPDATE gl_detail SET amount = '{more}' WHERE recordno = '{key}'"));
+    world.tamper(&format!(
+        "UPDATE gl_detail SET amount = '{more}' WHERE recordno = '{key}'"
+    ));
     world.simulator.company().advance_clock(3600);
     let report = world.run().await;
     let differences = of_stream(&report, "gl_detail").differences();
-    assert_eq!(told(differences), [(Reason::ChangedInDestination, vec![key])]);
+    assert_eq!(
+        told(differences),
+        [(Reason::ChangedInDestination, vec![key])]
+    );
     let groups: Vec<_> = differences.iter().map(|it| it.group.clone()).collect();
-    assert_eq!(groups, [vec![book.clone(), account], vec![book.clone(), location], vec![book, day]]);
+    assert_eq!(
+        groups,
+        [
+            vec![book.clone(), account],
+            vec![book.clone(), location],
+            vec![book, day]
+        ]
+    );
     for difference in differences {
         assert_eq!(difference.measure, "amount");
         let by = difference.difference().unwrap();
-        assert_eq!(by.checked_add(cent), Some(sync_core::Decimal::ZERO), "{difference}");
+        assert_eq!(
+            by.checked_add(cent),
+            Some(sync_core::Decimal::ZERO),
+            "{difference}"
+        );
     }
     assert!(!report.is_explained());
 }
@@ -226,7 +268,10 @@ async fn a_row_that_nobody_delivered_is_told(server: Option<&'static Server>) {
     world.simulator.company().advance_clock(3600);
     let report = world.run().await;
     let differences = of_stream(&report, "ap_bill").differences();
-    assert_eq!(told(differences), [(Reason::AddedToDestination, vec!["999999".to_owned()])]);
+    assert_eq!(
+        told(differences),
+        [(Reason::AddedToDestination, vec!["999999".to_owned()])]
+    );
     assert!(!report.is_explained(), "{report:#?}");
 }
 
@@ -235,11 +280,21 @@ async fn a_refused_record_explains_its_difference(server: Option<&'static Server
     let road = world.road(&STREAMS);
     // The tables are there before the first row, so that somebody can forbid one.
     let streams = sync_core::Source::discover(&*road.source).await.unwrap();
-    let bills = streams.iter().find(|it| it.name.as_str() == "ap_bill").unwrap();
+    let bills = streams
+        .iter()
+        .find(|it| it.name.as_str() == "ap_bill")
+        .unwrap();
     let sink = road.sink.as_sink();
-    sink.prepare(&sink.plan(bills).await.unwrap()).await.unwrap();
-    let refused = value(&world.simulator.company().records("APBILL").unwrap()[3], "RECORDNO");
-    world.tamper(&format!("CREATE TABLE forbidden (recordno text); INSERT INTO forbidden VALUES ('{refused}')"));
+    sink.prepare(&sink.plan(bills).await.unwrap())
+        .await
+        .unwrap();
+    let refused = value(
+        &world.simulator.company().records("APBILL").unwrap()[3],
+        "RECORDNO",
+    );
+    world.tamper(&format!(
+        "CREATE TABLE forbidden (recordno text); INSERT INTO forbidden VALUES ('{refused}')"
+    ));
     world.tamper(match world.database {
         None => {
             "CREATE TRIGGER no_such_bill BEFORE INSERT ON ap_bill
@@ -291,7 +346,8 @@ async fn what_changes_after_the_window_is_left_out_of_both_sides(server: Option<
 
 fn edit_some_bill(company: &CompanyHandle, number: u64) {
     let items = company.records("APBILLITEM").unwrap();
-    let tried = (0..items.len() as u64).map(|step| &items[((number + step) % items.len() as u64) as usize]);
+    let tried =
+        (0..items.len() as u64).map(|step| &items[((number + step) % items.len() as u64) as usize]);
     for item in tried {
         let edit = Edit::update("APBILLITEM", value(item, "RECORDNO"))
             .set("TRX_AMOUNT", format!("{}.17", 100 + number));

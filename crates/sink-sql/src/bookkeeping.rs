@@ -95,7 +95,11 @@ const TIE_OUT_KEY: [&str; 4] = ["run", "stream", "checked", "number"];
 /// and check.
 pub(crate) fn forget_tie_out(dialect: &dyn Dialect) -> String {
     let same = TIE_OUT_KEY.iter().take(3).zip(1..).map(|(name, position)| {
-        format!("{} = {}", dialect.identifier(name), dialect.argument(position))
+        format!(
+            "{} = {}",
+            dialect.identifier(name),
+            dialect.argument(position)
+        )
     });
     format!(
         "DELETE FROM {} WHERE {}",

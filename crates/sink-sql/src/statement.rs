@@ -135,11 +135,7 @@ pub(crate) fn totals(dialect: &dyn Dialect, query: &TotalsQuery, bounded: bool) 
 
 /// Whether a row meets a condition. The values stand in the statement itself: there may be more of them
 /// than a statement may have arguments.
-fn met(
-    dialect: &dyn Dialect,
-    stream: &StreamDescriptor,
-    condition: &Condition,
-) -> Result<String> {
+fn met(dialect: &dyn Dialect, stream: &StreamDescriptor, condition: &Condition) -> Result<String> {
     let column_type = ColumnType::of(stream.field(condition.column())?.data_type())?;
     let column = dialect.identifier(condition.column());
     let unsupported = || {
@@ -155,9 +151,9 @@ fn met(
                 (ColumnType::Boolean, "false") => Ok(dialect.no().to_owned()),
                 (ColumnType::Text | ColumnType::Date, _) => Ok(dialect.literal(value)),
                 // What is no number is in no column of numbers.
-                (ColumnType::Integer, text) => {
-                    Ok(text.parse::<i64>().map_or("NULL".to_owned(), |it| it.to_string()))
-                }
+                (ColumnType::Integer, text) => Ok(text
+                    .parse::<i64>()
+                    .map_or("NULL".to_owned(), |it| it.to_string())),
                 _ => Err(unsupported()),
             };
             let some = values.iter().filter(|value| !value.is_empty());

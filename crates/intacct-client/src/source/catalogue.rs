@@ -133,7 +133,14 @@ impl Definition {
         const ROLES: [&[&str]; 4] = [
             &["BOOKID"],
             &["LOCATIONID", "MEGAENTITYID"],
-            &["ENTRY_DATE", "BATCH_DATE", "WHENPOSTED", "WHENPAID", "PAYMENTDATE", "PERIOD"],
+            &[
+                "ENTRY_DATE",
+                "BATCH_DATE",
+                "WHENPOSTED",
+                "WHENPAID",
+                "PAYMENTDATE",
+                "PERIOD",
+            ],
             &["ACCOUNTNO"],
         ];
         let grouped: Vec<&str> = [self.group_by]

@@ -17,7 +17,9 @@ use super::request_error;
 /// A filter for each condition.
 pub(super) fn filters(contract: &Contract, conditions: &[Condition]) -> Result<Vec<Filter>> {
     let filters = conditions.iter();
-    filters.map(|condition| filter(contract, condition)).collect()
+    filters
+        .map(|condition| filter(contract, condition))
+        .collect()
 }
 
 fn filter(contract: &Contract, condition: &Condition) -> Result<Filter> {
@@ -34,7 +36,10 @@ fn filter(contract: &Contract, condition: &Condition) -> Result<Filter> {
             match some.len() {
                 0 => {}
                 // One value is not a list.
-                1 => any.extend(some.into_iter().map(|it| Filter::equal_to(field.clone(), it))),
+                1 => any.extend(
+                    some.into_iter()
+                        .map(|it| Filter::equal_to(field.clone(), it)),
+                ),
                 _ => any.push(Filter::one_of(field.clone(), some).map_err(request_error)?),
             }
             any.extend(takes_none.then(|| Filter::is_null(field)));
@@ -86,7 +91,10 @@ pub(super) fn those_that_meet(pages: Batches, conditions: Vec<Condition>) -> Bat
         page.rows = only(page.rows, &conditions)?;
         Ok(page)
     };
-    pages.map(move |page| page.and_then(&kept)).into_stream().boxed()
+    pages
+        .map(move |page| page.and_then(&kept))
+        .into_stream()
+        .boxed()
 }
 
 /// Of rows, those that meet conditions.

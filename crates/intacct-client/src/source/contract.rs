@@ -152,7 +152,12 @@ impl Contract {
                 roles: {
                     let [book, entity, period, account] =
                         wanted.roles.each_ref().map(|field| held(field));
-                    Roles { book, entity, period, account }
+                    Roles {
+                        book,
+                        entity,
+                        period,
+                        account,
+                    }
                 },
             },
         };

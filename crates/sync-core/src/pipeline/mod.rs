@@ -34,8 +34,8 @@ mod spool_room;
 mod stream_run;
 mod tie_out;
 
-pub use event::{Event, Observer, Unobserved};
 pub use crate::tie_out::TieOut;
+pub use event::{Event, Observer, Unobserved};
 pub use report::{RunReport, StreamReport};
 
 use spool_room::{SpooledSince, shared_spool};

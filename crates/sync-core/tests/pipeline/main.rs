@@ -156,7 +156,10 @@ fn records_that_cannot_be_read_or_are_refused_are_kept_and_the_rest_goes_on() {
     };
     assert_eq!(differences[0].measure, "records");
     let explanation = differences[0].explanation();
-    assert!(explanation.starts_with("2 records rejected ("), "{explanation}");
+    assert!(
+        explanation.starts_with("2 records rejected ("),
+        "{explanation}"
+    );
     let letters =
         world.with_store(|store| async move { store.dead_letters(&scope(), 9).await.unwrap() });
     let reasons: BTreeSet<_> = letters

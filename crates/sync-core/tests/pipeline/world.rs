@@ -23,9 +23,10 @@ use sync_core::store::{Scope, SqliteStore, Store};
 use sync_core::stream::TotalsShape;
 use sync_core::totals::GroupTotals;
 use sync_core::{
-    Batch, BatchId, Capabilities, Condition, ControlTotals, Cursor, Decimal, DeleteDetection, Deletion, Error,
-    ErrorKind, Finding, FlushReceipt, Landed, Operation, Origin, ReadRequest, Receipt, RecordKey,
-    Rejection, RejectionClass, Result, SchemaPlan, Selection, Sink, Source, SourceBatch,
+    Batch, BatchId, Capabilities, Condition, ControlTotals, Cursor, Decimal, DeleteDetection,
+    Deletion, Error, ErrorKind, Finding, FlushReceipt, Landed, Operation, Origin, ReadRequest,
+    Receipt, RecordKey, Rejection, RejectionClass, Result, SchemaPlan, Selection, Sink, Source,
+    SourceBatch,
     StreamDescriptor, StreamName, TotalsQuery, UnreadableRecord,
 };
 use time::OffsetDateTime;

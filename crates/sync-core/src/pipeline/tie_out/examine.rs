@@ -231,7 +231,8 @@ impl<'a> Examiner<'a> {
         let as_of = microseconds(self.comparison.as_of);
         let has_time = self.comparison.stream.modified.is_some();
         // What changed since the time is left out on both sides.
-        let is_later = |side: &Side| matches!(side.state, Some((_, Some(at))) if has_time && at >= as_of);
+        let is_later =
+            |side: &Side| matches!(side.state, Some((_, Some(at))) if has_time && at >= as_of);
         let later: HashSet<_> = sides
             .ours
             .iter()
@@ -281,7 +282,12 @@ impl<'a> Examiner<'a> {
 
     /// What cannot be read can still be counted and summed where it is.
     async fn unreadable(&self, keys: BTreeSet<RecordKey>) -> Result<ExaminedRecords> {
-        let Comparison { source, sink, stream, .. } = self.comparison;
+        let Comparison {
+            source,
+            sink,
+            stream,
+            ..
+        } = self.comparison;
         let mut contribution = Contribution::default();
         let keys: Vec<_> = keys.into_iter().collect();
         if let [column] = &stream.key[..] {

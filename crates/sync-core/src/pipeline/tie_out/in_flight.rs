@@ -44,7 +44,8 @@ impl InFlight {
             let modified = Column::named(&page.rows, modified)?;
             let of_page = record_keys(stream, &page.rows)?;
             // A source may add what depends on these, and what says no time.
-            let is_later = |row: &usize| matches!(modified.value(*row), Value::Timestamp(at) if at >= since);
+            let is_later =
+                |row: &usize| matches!(modified.value(*row), Value::Timestamp(at) if at >= since);
             let later = (0..page.rows.num_rows()).filter(is_later);
             keys.extend(later.filter_map(|row| of_page.get(row).cloned()));
             keys.extend(page.rejected.into_iter().filter_map(|record| record.key));
