@@ -1,6 +1,7 @@
 //! Records that the source has changed since the time that is compared.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use futures_util::TryStreamExt as _;
 use time::{Duration, OffsetDateTime};
@@ -37,7 +38,7 @@ impl InFlight {
             from: Some(comparison.as_of),
             until: comparison.as_of + FAR,
         };
-        let request = ReadRequest::changes(stream.clone(), window, None);
+        let request = ReadRequest::changes(Arc::clone(stream), window, None);
         let mut pages = comparison.source.read(request);
         let since = microseconds(comparison.as_of);
         while let Some(page) = pages.try_next().await? {
