@@ -150,8 +150,7 @@ impl Contract {
                     .map(|fields| fields.iter().map(|field| column_name(field)).collect())
                     .collect(),
                 roles: {
-                    let [book, entity, period, account] =
-                        wanted.roles.each_ref().map(|field| held(field));
+                    let [book, entity, period, account] = wanted.roles.each_ref().map(held);
                     Roles {
                         book,
                         entity,

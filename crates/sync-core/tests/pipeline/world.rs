@@ -26,8 +26,7 @@ use sync_core::{
     Batch, BatchId, Capabilities, Condition, ControlTotals, Cursor, Decimal, DeleteDetection,
     Deletion, Error, ErrorKind, Finding, FlushReceipt, Landed, Operation, Origin, ReadRequest,
     Receipt, RecordKey, Rejection, RejectionClass, Result, SchemaPlan, Selection, Sink, Source,
-    SourceBatch,
-    StreamDescriptor, StreamName, TotalsQuery, UnreadableRecord,
+    SourceBatch, StreamDescriptor, StreamName, TotalsQuery, UnreadableRecord,
 };
 use time::OffsetDateTime;
 

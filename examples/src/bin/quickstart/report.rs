@@ -9,7 +9,6 @@ use serde_json::json;
 use sync_core::Severity;
 use sync_core::ledger::Verification;
 use sync_core::pipeline::{RunReport, TieOut};
-use sync_core::totals::Difference;
 
 use crate::company::{Change, Changed};
 use crate::compare::Comparison;
