@@ -66,6 +66,15 @@ impl Condition {
         }
     }
 
+    /// The same of another column.
+    #[must_use]
+    pub fn about(mut self, other: impl Into<String>) -> Self {
+        match &mut self {
+            Self::OneOf { column, .. } | Self::Between { column, .. } => *column = other.into(),
+        }
+        self
+    }
+
     /// Which of the rows meet it.
     ///
     /// # Errors

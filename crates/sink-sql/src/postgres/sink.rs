@@ -12,7 +12,7 @@ use sync_core::postgres::{Database, Session, failed};
 use sync_core::{
     Batch, BatchId, Capabilities, ControlTotals, Digest, Error, Finding, FlushReceipt, Landed,
     Phase, Receipt, Result, RunMark, SchemaPlan, Severity, Sink, StreamDescriptor, StreamName,
-    TieOutRecord,     TotalsQuery,
+    TieOutRecord, TotalsQuery,
 };
 
 use super::check;

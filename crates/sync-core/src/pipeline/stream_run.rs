@@ -85,7 +85,7 @@ impl StreamRun {
         };
         lease.release().await;
         let mut report = delivery.report().clone();
-        report.findings = shape.findings();
+        report.findings.splice(..0, shape.findings());
         (report, outcome)
     }
 }

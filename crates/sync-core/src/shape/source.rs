@@ -5,14 +5,15 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
-use futures_util::stream::BoxStream;
+use futures_util::stream::{self, BoxStream};
 use time::OffsetDateTime;
 
 use super::stage::Shape;
 use crate::batch::{RecordKey, SourceBatch};
-use crate::error::Result;
+use crate::condition::Condition;
+use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
-use crate::source::{Deletion, ReadRequest, Source};
+use crate::source::{Deletion, ReadRequest, Selection, Source};
 use crate::stream::{StreamDescriptor, StreamName, TotalsShape};
 use crate::totals::{ControlTotals, TotalsQuery};
 use crate::window::Window;
@@ -44,8 +45,18 @@ impl ShapedSource {
         stream.totals = TotalsShape {
             sums: named(&told.sums)?,
             group_by: named(&told.group_by)?,
+            ..TotalsShape::default()
         };
         Some(stream)
+    }
+
+    /// Conditions by the source's names; none where a column has other values there.
+    fn conditions(&self, told: &[Condition]) -> Option<Vec<Condition>> {
+        let conditions = told.iter().map(|it| {
+            let column = self.shape.untouched(it.column())?;
+            Some(it.clone().about(column))
+        });
+        conditions.collect()
     }
 }
 
@@ -73,6 +84,15 @@ impl Source for ShapedSource {
 
     fn read(&self, mut request: ReadRequest) -> BoxStream<'_, Result<SourceBatch>> {
         request.stream = Arc::clone(self.shape.source());
+        if let Selection::Matching(conditions) = &request.selection {
+            let Some(conditions) = self.conditions(conditions) else {
+                let what = "records cannot be asked for by a column that is not in the destination as it \
+                            is at the source";
+                let error = Error::new(ErrorKind::Unsupported, what);
+                return stream::once(async { Err(error) }).boxed();
+            };
+            request.selection = Selection::Matching(conditions);
+        }
         let pages = self.source.read(request);
         pages
             .map(|page| page.and_then(|page| self.shape.apply(page)))
@@ -83,8 +103,11 @@ impl Source for ShapedSource {
         let Some(stream) = self.asked(&query.stream.totals) else {
             return Ok(None);
         };
+        let Some(matching) = self.conditions(&query.matching) else {
+            return Ok(None);
+        };
         let mut asked = query.clone();
-        asked.stream = Arc::new(stream);
+        (asked.stream, asked.matching) = (Arc::new(stream), matching);
         let totals = self.source.control_totals(&asked).await?;
         totals
             .map(|totals| self.shape.totals(totals, &asked.stream.totals.group_by))

@@ -18,7 +18,7 @@ use crate::batch::{SourceBatch, UnreadableRecord, record_keys};
 use crate::column::Column;
 use crate::error::{Error, ErrorKind, Result};
 use crate::finding::{Finding, Severity};
-use crate::stream::{StreamDescriptor, TotalsShape};
+use crate::stream::{Roles, StreamDescriptor, TotalsShape};
 use crate::totals::ControlTotals;
 
 /// What becomes of a stream on its way: the source's descriptor and pages on one side, the
@@ -237,6 +237,16 @@ impl Shape {
         Ok(letters)
     }
 
+    /// The source's name of a column that has the same values on both sides.
+    pub(crate) fn untouched(&self, column: &str) -> Option<&str> {
+        self.slots.iter().find_map(|slot| match &slot.supply {
+            Supply::Column { name, treat } if slot.field.name() == column => {
+                matches!(treat, Treat::Keep).then_some(name.as_str())
+            }
+            _ => None,
+        })
+    }
+
     /// The source's totals, grouped as the destination groups them.
     pub(crate) fn totals(
         &self,
@@ -267,16 +277,7 @@ impl Shape {
                     *text = treated_text(text, treat, *kind);
                 }
             }
-            let there = shaped.groups.entry(key).or_default();
-            there.records += group.records;
-            there
-                .sums
-                .resize(group.sums.len(), crate::decimal::Decimal::ZERO);
-            for (sum, more) in there.sums.iter_mut().zip(group.sums) {
-                *sum = sum.checked_add(more).ok_or_else(|| {
-                    Error::new(ErrorKind::Data, "a control total has more than 38 digits")
-                })?;
-            }
+            shaped.add(key, group)?;
         }
         Ok(shaped)
     }
@@ -375,6 +376,21 @@ fn both_sides(
             None => not_compared.push(format!("the grouping by {group}")),
         }
     }
+    let name_of = |column: &String| slot_of(column).map(|slot| slot.field.name().clone());
+    for grouping in &of_source.totals.also_by {
+        match grouping.iter().map(name_of).collect() {
+            Some(columns) => told.also_by.push(columns),
+            None => not_compared.push(format!("the grouping by {}", grouping.join(" and "))),
+        }
+    }
+    let roles = &of_source.totals.roles;
+    let role = |column: &Option<String>| column.as_ref().and_then(name_of);
+    told.roles = Roles {
+        book: role(&roles.book),
+        entity: role(&roles.entity),
+        period: role(&roles.period),
+        account: role(&roles.account),
+    };
     let fields: Vec<Field> = slots.iter().map(|slot| slot.field.clone()).collect();
     let about = of_source.schema.metadata().clone();
     let mut source = (**of_source).clone();
