@@ -13,7 +13,9 @@ use tracing::Instrument as _;
 
 use crate::clock::{Clock, Sleeper, SystemClock, TokioSleeper};
 use crate::error::{Error, ErrorKind, Result};
+use crate::finding::{Finding, Severity};
 use crate::id::RunId;
+use crate::run_mark::RunMark;
 use crate::shape::{HashKeys, Shaping};
 use crate::sink::Sink;
 use crate::source::Source;
@@ -233,15 +235,31 @@ impl Pipeline {
         }
         let told = serde_json::json!({ "streams": &reports, "findings": &findings });
         let head = store.end_run(run, &told.to_string()).await?;
-        let report = RunReport {
+        let mut report = RunReport {
             run,
             streams: reports,
             findings,
             head,
             elapsed: begun.elapsed(),
         };
+        let kept = sink.keep_run(&self.mark(&report)).await;
+        if let Err(error) = kept {
+            let what = format!("the end of the run is not noted there: {}", error.chain());
+            let finding = Finding::new(Severity::Warning, sink.name(), what);
+            report.findings.push(finding);
+        }
         self.observer.observe(Event::RunEnded { report: &report });
         Ok(report)
+    }
+
+    /// What a destination keeps of the run.
+    fn mark(&self, report: &RunReport) -> RunMark {
+        let company = self.parts.source.company();
+        let head = (report.head.sequence, report.head.hash);
+        let mut mark = RunMark::new(report.run, &self.name, company, self.clock.now(), head);
+        mark.is_complete = report.is_complete();
+        mark.ties_out = report.ties_out();
+        mark
     }
 
     fn chosen(&self, mut found: Vec<StreamDescriptor>) -> Result<Vec<StreamDescriptor>> {

@@ -27,6 +27,31 @@ use time::{Duration, OffsetDateTime};
 use world::*;
 
 #[test]
+fn the_ledgers_head_goes_to_the_warehouse_with_each_run() {
+    let world = World::new(4, DeleteDetection::KeySet);
+    world.books.set(1, 100);
+    world.books.pass(3600);
+    let report = world.run_whole();
+    let kept = world.warehouse.state.lock().unwrap().runs.clone();
+    let [mark] = &kept[..] else {
+        panic!("one run: {kept:?}")
+    };
+    assert_eq!(
+        (mark.run, mark.is_complete, mark.ties_out),
+        (report.run, true, true)
+    );
+    let head = (mark.ledger_sequence, mark.ledger_entry);
+    assert_eq!(head, (report.head.sequence, report.head.hash));
+
+    world.warehouse.state.lock().unwrap().refuses_runs = true;
+    let report = world.run_whole();
+    assert!(report.ties_out(), "{report:?}");
+    let told = &report.findings[0];
+    assert_eq!(told.subject, "warehouse");
+    assert!(told.message.contains("the table is read-only"), "{told:?}");
+}
+
+#[test]
 fn first_everything_then_what_changed_and_what_is_gone() {
     let world = World::new(4, DeleteDetection::KeySet);
     for key in 0..10 {

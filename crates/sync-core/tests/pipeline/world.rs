@@ -25,8 +25,8 @@ use sync_core::totals::GroupTotals;
 use sync_core::{
     Batch, BatchId, Capabilities, Condition, ControlTotals, Cursor, Decimal, DeleteDetection,
     Deletion, Error, ErrorKind, Finding, FlushReceipt, Landed, Operation, Origin, ReadRequest,
-    Receipt, RecordKey, Rejection, RejectionClass, Result, SchemaPlan, Selection, Sink, Source,
-    SourceBatch, StreamDescriptor, StreamName, TotalsQuery, UnreadableRecord,
+    Receipt, RecordKey, Rejection, RejectionClass, Result, RunMark, SchemaPlan, Selection, Sink,
+    Source, SourceBatch, StreamDescriptor, StreamName, TotalsQuery, UnreadableRecord,
 };
 use time::OffsetDateTime;
 
@@ -346,6 +346,9 @@ pub(crate) struct WarehouseState {
     pub(crate) rows: BTreeMap<i64, i128>,
     pub(crate) batches: BTreeMap<BatchId, Vec<Rejection>>,
     pub(crate) writes: usize,
+    /// The ends of runs; refused where there is no room for them.
+    pub(crate) runs: Vec<RunMark>,
+    pub(crate) refuses_runs: bool,
 }
 
 impl Warehouse {
@@ -399,6 +402,15 @@ impl Sink for Warehouse {
 
     async fn flush(&self, _: &StreamName) -> Result<FlushReceipt> {
         Ok(FlushReceipt::default())
+    }
+
+    async fn keep_run(&self, run: &RunMark) -> Result<()> {
+        let mut state = self.state.lock().unwrap();
+        if state.refuses_runs {
+            return Err(Error::new(ErrorKind::Permission, "the table is read-only"));
+        }
+        state.runs.push(run.clone());
+        Ok(())
     }
 
     async fn lookup(&self, batch: &BatchId) -> Result<Landed> {
