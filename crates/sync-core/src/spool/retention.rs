@@ -1,11 +1,11 @@
 //! What leaves the spool: settled payloads by age and by size, and what no batch names.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{HashMap, HashSet};
 use std::time::Duration;
 
 use time::OffsetDateTime;
 
-use super::{Listed, Spool};
+use super::{Listed, Spool, Spooled};
 use crate::error::Result;
 use crate::id::RunId;
 use crate::store::{KeptPayload, Removal, RemovalReason, RemovedPayload, Store};
@@ -41,12 +41,14 @@ impl Retention {
         kept: &[KeptPayload],
         now: OffsetDateTime,
     ) -> (Vec<RemovedPayload>, Vec<RemovedPayload>) {
-        let mut settled: Vec<_> = by_name(kept)
+        let payloads = by_name(kept);
+        let mut left: u64 = payloads.iter().map(|(payload, _)| payload.bytes).sum();
+        let mut settled: Vec<_> = payloads
             .into_iter()
             .filter_map(|(payload, settled_at)| Some((settled_at?, payload)))
             .collect();
-        settled.sort_by(|(one, a), (other, b)| (one, &a.name).cmp(&(other, &b.name)));
-        let mut left: u64 = distinct_bytes(kept);
+        // Of those that were settled at once, the one that was prepared first.
+        settled.sort_by_key(|(settled_at, _)| *settled_at);
         let (mut aged, mut too_much) = (Vec::new(), Vec::new());
         for (settled_at, payload) in settled {
             let chosen = if settled_at < now - self.age {
@@ -63,34 +65,30 @@ impl Retention {
     }
 }
 
-/// Payloads by their names, with when the last of their batches was settled; none where one is not.
+/// Payloads by their names, in the order of their first batches, with when the last of their batches was
+/// settled; none where one is not.
 fn by_name(kept: &[KeptPayload]) -> Vec<(RemovedPayload, Option<OffsetDateTime>)> {
-    let mut found: BTreeMap<&str, (RemovedPayload, Option<OffsetDateTime>)> = BTreeMap::new();
+    let mut found: Vec<(RemovedPayload, Option<OffsetDateTime>)> = Vec::with_capacity(kept.len());
+    let mut places = HashMap::with_capacity(kept.len());
     for payload in kept {
-        let of = (payload.scope.clone(), payload.batch);
-        let entry = found.entry(&payload.spooled.name);
-        let (known, settled_at) = entry.or_insert_with(|| {
+        let Spooled { name, bytes, .. } = &payload.spooled;
+        let place = *places.entry(name).or_insert(found.len());
+        if place == found.len() {
             let removed = RemovedPayload {
-                name: payload.spooled.name.clone(),
-                bytes: payload.spooled.bytes,
+                name: name.clone(),
+                bytes: *bytes,
                 of: Vec::new(),
             };
-            (removed, payload.settled_at)
-        });
-        known.of.push(of);
-        // Nothing is less than a time.
+            found.push((removed, payload.settled_at));
+        }
+        let (removed, settled_at) = &mut found[place];
+        removed.of.push((payload.scope.clone(), payload.batch));
         *settled_at = match (*settled_at, payload.settled_at) {
             (Some(one), Some(other)) => Some(one.max(other)),
             _ => None,
         };
     }
-    found.into_values().collect()
-}
-
-fn distinct_bytes(kept: &[KeptPayload]) -> u64 {
-    let mut names = HashSet::with_capacity(kept.len());
-    let first = kept.iter().filter(|it| names.insert(&it.spooled.name));
-    first.map(|it| it.spooled.bytes).sum()
+    found
 }
 
 /// Removes what no batch names and was written before this: what was left by a writer that died, or that
@@ -155,7 +153,6 @@ const MOST_IN_AN_ENTRY: usize = 500;
 mod tests {
     use super::*;
     use crate::id::Hasher;
-    use crate::spool::Spooled;
     use crate::store::Scope;
 
     fn at(seconds: i64) -> OffsetDateTime {

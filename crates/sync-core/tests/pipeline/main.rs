@@ -2,7 +2,10 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+#[cfg(target_os = "linux")]
+mod full_disk;
 mod spool;
+mod spool_kept;
 mod workers;
 mod world;
 

@@ -10,7 +10,7 @@ use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
-use sync_core::spool::{FolderSpool, Spool, Spooled, verify};
+use sync_core::spool::{FolderSpool, Ownership, Spool, Spooled, verify};
 use sync_core::store::{Store as _, UnsettledBatch};
 use sync_core::{
     Batch, BatchId, BatchPlace, Capabilities, ControlTotals, Cursor, DeleteDetection, Digest,
@@ -121,7 +121,7 @@ fn batch(records: i64, seconds: i64) -> Batch {
     Batch::new(stream, place, &page.rows, at(seconds)).unwrap()
 }
 
-fn in_runtime<T>(work: impl Future<Output = T>) -> T {
+pub(crate) fn in_runtime<T>(work: impl Future<Output = T>) -> T {
     let mut runtime = tokio::runtime::Builder::new_current_thread();
     runtime.enable_time().build().unwrap().block_on(work)
 }
@@ -159,6 +159,24 @@ fn what_is_put_comes_back_until_it_is_removed() {
 }
 
 #[test]
+fn a_spool_knows_whether_more_than_one_store_uses_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let [one, other] = [1, 2].map(|byte| Digest::from_bytes([byte; 32]));
+    for kept in Kept::each(folder.path()) {
+        in_runtime(async {
+            for _ in 0..2 {
+                assert_eq!(kept.spool.claim(one).await.unwrap(), Ownership::Sole);
+            }
+            for store in [other, other, one] {
+                assert_eq!(kept.spool.claim(store).await.unwrap(), Ownership::Shared);
+            }
+            // What stands there is no payload that nobody names.
+            assert_eq!(kept.names().await, [""; 0]);
+        });
+    }
+}
+
+#[test]
 fn a_payload_of_an_older_version_is_readable() {
     let folder = tempfile::tempdir().unwrap();
     let batch = batch(100, 60);
@@ -179,14 +197,14 @@ fn a_payload_of_an_older_version_is_readable() {
 }
 
 #[derive(Clone, Debug)]
-enum Damage {
+pub(crate) enum Damage {
     Changed(prop::sample::Index, u8),
     Removed(prop::sample::Index),
     Added(prop::sample::Index, u8),
 }
 
 impl Damage {
-    fn any() -> impl Strategy<Value = Self> {
+    pub(crate) fn any() -> impl Strategy<Value = Self> {
         let at = any::<prop::sample::Index>;
         prop_oneof![
             (at(), 1..=u8::MAX).prop_map(|(at, by)| Self::Changed(at, by)),
@@ -195,7 +213,7 @@ impl Damage {
         ]
     }
 
-    fn done_to(&self, bytes: &[u8]) -> Vec<u8> {
+    pub(crate) fn done_to(&self, bytes: &[u8]) -> Vec<u8> {
         let (length, mut bytes) = (bytes.len(), bytes.to_vec());
         match self {
             Self::Changed(at, by) => bytes[at.index(length)] ^= by,

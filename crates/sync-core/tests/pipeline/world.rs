@@ -491,14 +491,26 @@ impl World {
     }
 
     pub(crate) fn pipeline_between(&self, sink: Arc<dyn Sink>, store: Arc<dyn Store>) -> Pipeline {
-        let parts = Parts {
+        self.pipeline_of(self.parts(sink, store), |_| ())
+    }
+
+    pub(crate) fn parts(&self, sink: Arc<dyn Sink>, store: Arc<dyn Store>) -> Parts {
+        Parts {
             source: Arc::clone(&self.books) as _,
             sink,
             store,
             spool: Arc::new(FolderSpool::open(self.folder.path().join("spool")).unwrap()),
-        };
+        }
+    }
+
+    pub(crate) fn pipeline_of(
+        &self,
+        parts: Parts,
+        change: impl FnOnce(&mut PipelineOptions),
+    ) -> Pipeline {
         let mut options = PipelineOptions::default();
         options.batch_rows = 3;
+        change(&mut options);
         Pipeline::new("test", parts, options)
             .with_clock(Arc::new(ManualClock::at(OffsetDateTime::UNIX_EPOCH)))
     }
