@@ -1,5 +1,7 @@
 //! What the store knows of the spool.
 
+use std::collections::HashMap;
+
 use super::change::{Change, rows};
 use crate::error::Result;
 use crate::id::RunId;
@@ -11,10 +13,14 @@ use crate::store::{Claim, KeptPayload, LostBatch, Removal};
 impl Change<'_> {
     pub(super) async fn forget_payloads(&self, run: RunId, removal: &Removal) -> Result<()> {
         let update = "UPDATE batches SET spooled = NULL
-                      WHERE scope = $1 AND batch = $2 AND settled_at IS NOT NULL";
+                      WHERE scope = $1 AND batch = ANY($2::text[]) AND settled_at IS NOT NULL";
+        let mut of: HashMap<_, Vec<String>> = HashMap::new();
         for (scope, batch) in removal.payloads.iter().flat_map(|it| &it.of) {
+            of.entry(scope).or_default().push(batch.to_string());
+        }
+        for (scope, batches) in of {
             let number = self.scope(scope).await?;
-            self.execute(update, &[&number, &batch.to_string()]).await?;
+            self.execute(update, &[&number, &batches]).await?;
         }
         let told = wording::payloads_removed(removal);
         self.tell(Some(run), &told).await.map(drop)
