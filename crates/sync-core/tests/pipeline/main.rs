@@ -4,6 +4,8 @@
 
 #[cfg(target_os = "linux")]
 mod full_disk;
+#[cfg(feature = "object-store")]
+mod object_store;
 mod spool;
 mod spool_kept;
 mod workers;
