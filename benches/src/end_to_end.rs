@@ -142,7 +142,7 @@ impl Moving {
     ) -> Result<u64> {
         let parts = Parts {
             source: Arc::new(GatewaySource::new(client.clone(), records)?),
-            sink,
+            sinks: vec![sink],
             store: Arc::new(SqliteStore::open(folder.join("state.db"))?),
             spool: Arc::new(FolderSpool::open(folder.join("spool"))?),
         };

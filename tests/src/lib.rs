@@ -69,7 +69,7 @@ impl Road {
             .collect::<Result<_, _>>()?;
         let parts = Parts {
             source: Arc::clone(&source) as _,
-            sink: sink.as_sink(),
+            sinks: vec![sink.as_sink()],
             store: Arc::clone(&store) as _,
             spool: Arc::new(FolderSpool::open(folder.join("spool"))?),
         };

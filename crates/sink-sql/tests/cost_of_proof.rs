@@ -202,11 +202,7 @@ impl Store for Forgetful {
         Ok(())
     }
     async fn checkpoint(&self, _: &Scope) -> Result<Checkpoint> {
-        let open = self.0.lock().unwrap().map(|window| OpenWindow {
-            window,
-            cursor: None,
-            next_ordinal: 0,
-        });
+        let open = self.0.lock().unwrap().map(OpenWindow::new);
         Ok(Checkpoint {
             watermark: None,
             open,
@@ -226,6 +222,9 @@ impl Store for Forgetful {
         Ok(())
     }
     async fn advance(&self, _: &Claim, _: Option<&Cursor>, _: &[DeadLetter]) -> Result<()> {
+        Ok(())
+    }
+    async fn note_window_read(&self, _: &Claim) -> Result<()> {
         Ok(())
     }
     async fn complete_window(&self, _: &Claim) -> Result<()> {
@@ -326,7 +325,7 @@ fn run(source: &Arc<Lines>, folder: &Path, proves: (bool, bool)) -> (f64, f64) {
     let forgetful = Arc::new(Forgetful::default());
     let parts = Parts {
         source: Arc::clone(source) as _,
-        sink: Arc::new(sink),
+        sinks: vec![Arc::new(sink)],
         store: match proves.0 {
             true => Arc::new(SqliteStore::open(folder.join("state.db")).unwrap()),
             false => Arc::clone(&forgetful) as _,

@@ -65,6 +65,20 @@ pub struct OpenWindow {
     pub cursor: Option<Cursor>,
     /// The ordinal of the next batch.
     pub next_ordinal: u64,
+    /// Whether everything in it was read and prepared: once its batches are settled, it is complete.
+    pub is_read: bool,
+}
+
+impl OpenWindow {
+    /// One of which nothing was read yet.
+    pub fn new(window: Window) -> Self {
+        Self {
+            window,
+            cursor: None,
+            next_ordinal: 0,
+            is_read: false,
+        }
+    }
 }
 
 /// The durable statement "everything up to here is settled".

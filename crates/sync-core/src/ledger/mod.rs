@@ -72,6 +72,8 @@ pub enum EntryKind {
     LettersDiscarded,
     /// Control totals of both sides were compared.
     TiedOut,
+    /// Everything of a window was read and prepared, and some of it perhaps not settled yet.
+    WindowRead,
     /// A window is complete, and the watermark stands at its end.
     WindowCompleted,
     /// A stream was taken over from a run that did not give it back.
@@ -80,7 +82,7 @@ pub enum EntryKind {
 
 impl EntryKind {
     /// All of them.
-    pub const ALL: [Self; 20] = [
+    pub const ALL: [Self; 21] = [
         Self::RunBegun,
         Self::Configured,
         Self::RunEnded,
@@ -99,6 +101,7 @@ impl EntryKind {
         Self::LettersSuperseded,
         Self::LettersDiscarded,
         Self::TiedOut,
+        Self::WindowRead,
         Self::WindowCompleted,
         Self::LeaseTakenOver,
     ];
@@ -124,6 +127,7 @@ impl EntryKind {
             Self::LettersSuperseded => "letters_superseded",
             Self::LettersDiscarded => "letters_discarded",
             Self::TiedOut => "tied_out",
+            Self::WindowRead => "window_read",
             Self::WindowCompleted => "window_completed",
             Self::LeaseTakenOver => "lease_taken_over",
         }

@@ -9,12 +9,12 @@ use futures_util::TryStreamExt as _;
 use time::Date;
 
 use super::Parts;
-use super::delivery::Piece;
 use super::event::Event;
-use super::extraction::Extraction;
+use super::extraction::{Extraction, Halting, Piece};
 use crate::batch::{Operation, RecordKey, UnreadableRecord, record_keys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Deletion, ReadRequest};
+use crate::store::Scope;
 use crate::stream::{DeleteDetection, TotalsShape};
 use crate::totals::{ControlTotals, TotalsQuery};
 
@@ -25,10 +25,16 @@ const KEYS_A_BATCH: usize = 4_096;
 const MOST_DAYS: usize = 1_000;
 
 impl Extraction {
-    /// Delivers the deletes of a window whose changes are all settled. Gives the source's totals
+    /// Hands over the deletes of a window whose changes are all handed over. Gives the source's totals
     /// where it had to ask for them and they still hold.
-    pub(super) async fn find_deletes(&mut self) -> Result<Option<ControlTotals>> {
-        match self.stream().delete_detection {
+    ///
+    /// The source is asked once for all sinks. What is gone for a sink that has everything, its own index
+    /// says. One that is not in step will have what its index says and what waits for it, which has
+    /// arrived in those that are in step: so it gets the deletes of all. The one record that this can
+    /// miss, refused by those and taken by it and gone in between, is found with the next window, when
+    /// its numbers differ.
+    pub(super) async fn find_deletes(&mut self) -> Halting<Option<ControlTotals>> {
+        match self.stream.delete_detection {
             DeleteDetection::None => return Ok(None),
             DeleteDetection::FullRead => {
                 self.keyless.iter().try_for_each(refuse_keyless)?;
@@ -42,8 +48,10 @@ impl Extraction {
                     // What reaches beyond that list stops the comparison too, and that says so.
                     Err(error) => {
                         let error = error.chain();
-                        tracing::warn!(stream = %self.stream().name, error, "comparing keys instead");
-                        self.to.report().delete_detection = DeleteDetection::KeySet;
+                        tracing::warn!(stream = %self.stream.name, error, "comparing keys instead");
+                        for member in &self.members {
+                            member.to.report().delete_detection = DeleteDetection::KeySet;
+                        }
                         Vec::new()
                     }
                 };
@@ -57,11 +65,12 @@ impl Extraction {
                 }
             }
         }
-        let totals = self.totals_of_as_many().await?;
+        let in_step = self.in_step().await?;
+        let totals = self.totals_of_as_many(&in_step).await?;
         if totals.is_some() {
             return Ok(totals);
         }
-        let certainty = match self.days_that_differ().await? {
+        let certainty = match self.days_that_differ(&in_step).await? {
             Some(days) => {
                 self.list_keys_of(days).await?;
                 Certainty::InParts
@@ -81,12 +90,12 @@ impl Extraction {
             // What was deleted before anything was delivered is nothing to deliver.
             return Ok(Vec::new());
         }
-        let source = &self.to.parts().source;
-        let told = source.deletions(Arc::clone(self.stream()), self.window);
+        let source = &self.pipeline.parts.source;
+        let told = source.deletions(Arc::clone(&self.stream), self.window);
         told.try_concat().await
     }
 
-    async fn deliver_told(&mut self, told: Vec<Deletion>) -> Result<()> {
+    async fn deliver_told(&mut self, told: Vec<Deletion>) -> Halting<()> {
         let (mut keys, mut owners) = (Vec::new(), Vec::new());
         for deletion in told {
             match deletion {
@@ -95,92 +104,137 @@ impl Extraction {
                 Deletion::Unknown(_) => {}
             }
         }
-        let store = Arc::clone(&self.to.parts().store);
-        let mut gone = store.live_keys(self.to.scope(), &keys).await?;
-        gone.extend(store.keys_of_owners(self.to.scope(), &owners).await?);
-        gone.sort();
-        gone.dedup();
-        for keys in gone.chunks(KEYS_A_BATCH) {
+        if keys.is_empty() && owners.is_empty() {
+            return Ok(());
+        }
+        let in_step = self.in_step().await?;
+        let store = Arc::clone(&self.pipeline.parts.store);
+        let mut gone = Vec::with_capacity(self.members.len());
+        for member in &self.members {
+            let scope = member.to.scope();
+            let mut own: BTreeSet<_> = store.live_keys(scope, &keys).await?.into_iter().collect();
+            own.extend(store.keys_of_owners(scope, &owners).await?);
+            gone.push(own);
+        }
+        let of_any: BTreeSet<_> = gone.iter().flatten().cloned().collect();
+        let of_any: Vec<_> = of_any.into_iter().collect();
+        for keys in of_any.chunks(KEYS_A_BATCH) {
             // What was made again under the same key lives.
             let keys = self.without_existing(keys.to_vec()).await?;
-            self.deliver_deletes(&keys).await?;
+            self.deliver_gone(keys, &gone, &in_step).await?;
         }
         Ok(())
     }
 
     /// Delivers the records that the census has not seen.
-    async fn deliver_missing(&mut self, certainty: Certainty) -> Result<()> {
-        let store = Arc::clone(&self.to.parts().store);
-        let mut after = None;
+    async fn deliver_missing(&mut self, certainty: Certainty) -> Halting<()> {
+        let in_step = self.in_step().await?;
+        let store = Arc::clone(&self.pipeline.parts.store);
+        let mut after: Option<RecordKey> = None;
         loop {
-            let mut keys = store
-                .missing_keys(self.to.scope(), after.as_ref(), KEYS_A_BATCH)
-                .await?;
-            let Some(last) = keys.last() else {
-                return Ok(());
-            };
-            after = Some(last.clone());
+            let mut gone = Vec::with_capacity(self.members.len());
+            // Up to where the keys of all of them are known.
+            let mut up_to: Option<RecordKey> = None;
+            for member in &self.members {
+                let scope = member.to.scope();
+                let keys = store.missing_keys(scope, after.as_ref(), KEYS_A_BATCH);
+                let keys = keys.await?;
+                if keys.len() == KEYS_A_BATCH {
+                    let last = keys.last();
+                    up_to = up_to.iter().chain(last).min().cloned();
+                }
+                gone.push(keys.into_iter().collect::<BTreeSet<_>>());
+            }
+            let of_any: BTreeSet<_> = gone.iter().flatten().cloned().collect();
+            let known = |key: &RecordKey| up_to.as_ref().is_none_or(|up_to| key <= up_to);
+            let mut keys: Vec<_> = of_any.into_iter().filter(known).collect();
             if certainty == Certainty::InParts {
                 // A record may have moved to a day that was not listed.
                 keys = self.without_existing(keys).await?;
             }
-            self.deliver_deletes(&keys).await?;
+            self.deliver_gone(keys, &gone, &in_step).await?;
+            if up_to.is_none() {
+                return Ok(());
+            }
+            after = up_to;
         }
     }
 
-    async fn deliver_deletes(&mut self, keys: &[RecordKey]) -> Result<()> {
-        if keys.is_empty() {
-            return Ok(());
+    /// Hands deletes over: to a sink that is in step those of what it has, to the others all.
+    async fn deliver_gone(
+        &mut self,
+        keys: Vec<RecordKey>,
+        gone: &[BTreeSet<RecordKey>],
+        in_step: &[bool],
+    ) -> Halting<()> {
+        // Sinks with the same keys share a batch: mostly all of them.
+        let mut shares: BTreeMap<Vec<RecordKey>, Vec<usize>> = BTreeMap::new();
+        for (member, (own, in_step)) in gone.iter().zip(in_step).enumerate() {
+            let its = |key: &&RecordKey| !in_step || own.contains(*key);
+            let its: Vec<_> = keys.iter().filter(its).cloned().collect();
+            shares.entry(its).or_default().push(member);
         }
-        let records = self.identified(self.key_rows(keys)?)?;
-        let place = self.next_place(Operation::Delete);
-        let piece = Piece {
-            records,
-            origins: Vec::new(),
-            cursor: None,
-            unreadable: &[],
-        };
-        let ready = self.to.ready(place, piece).await?;
-        let receipt = self.to.sink.write(&ready.batch).await?;
-        self.to.settle(&ready, receipt).await
+        for (keys, members) in shares {
+            for keys in keys.chunks(KEYS_A_BATCH) {
+                let records = self.identified(self.key_rows(keys)?)?;
+                let piece = Piece {
+                    origins: Vec::new(),
+                    cursor: None,
+                    unreadable: &[],
+                };
+                self.deliver(Operation::Delete, records, piece, &members)
+                    .await?;
+            }
+        }
+        Ok(())
     }
 
     async fn without_existing(&self, mut keys: Vec<RecordKey>) -> Result<Vec<RecordKey>> {
         if keys.is_empty() {
             return Ok(keys);
         }
-        let source = &self.to.parts().source;
-        if let Some(existing) = source.existing(self.stream(), &keys).await? {
+        let source = &self.pipeline.parts.source;
+        if let Some(existing) = source.existing(&self.stream, &keys).await? {
             let existing: HashSet<_> = existing.into_iter().collect();
             keys.retain(|key| !existing.contains(key));
         }
         Ok(keys)
     }
 
-    /// The source's totals, if it has as many records as were delivered.
+    /// The source's totals, if it has as many records as were delivered to each sink that is in step.
     ///
     /// Every delivered record was in the source, so equal numbers mean equal sets, unless a record
     /// became visible late and another was deleted meanwhile; the next run's lookback delivers the
     /// late one, and then the numbers differ.
-    async fn totals_of_as_many(&self) -> Result<Option<ControlTotals>> {
-        let Parts { source, store, .. } = self.to.parts();
-        let query = TotalsQuery::of(Arc::clone(self.stream())).modified_before(self.window.until);
-        let totals = source.control_totals(&query).await?;
-        let live = store.live_records(self.to.scope()).await?;
-        Ok(totals.filter(|totals| totals.records() == live))
+    async fn totals_of_as_many(&self, in_step: &[bool]) -> Result<Option<ControlTotals>> {
+        let Parts { source, store, .. } = &self.pipeline.parts;
+        let query = TotalsQuery::of(Arc::clone(&self.stream)).modified_before(self.window.until);
+        let Some(totals) = source.control_totals(&query).await? else {
+            return Ok(None);
+        };
+        for scope in self.scopes(in_step) {
+            if store.live_records(scope).await? != totals.records() {
+                return Ok(None);
+            }
+        }
+        Ok(Some(totals))
     }
 
     /// The days of the period column on which the two sides have not as many records; none where all
     /// keys are to be compared.
-    async fn days_that_differ(&self) -> Result<Option<Vec<String>>> {
-        let Some(period) = &self.stream().period else {
+    async fn days_that_differ(&self, in_step: &[bool]) -> Result<Option<Vec<String>>> {
+        let Some(period) = &self.stream.period else {
             return Ok(None);
         };
-        let Parts { source, store, .. } = self.to.parts();
-        let Some(ours) = store.live_by_period(self.to.scope()).await? else {
-            return Ok(None);
-        };
-        let mut by_day = (**self.stream()).clone();
+        let Parts { source, store, .. } = &self.pipeline.parts;
+        let mut ours = Vec::new();
+        for scope in self.scopes(in_step) {
+            match store.live_by_period(scope).await? {
+                Some(days) => ours.push(days),
+                None => return Ok(None),
+            }
+        }
+        let mut by_day = (*self.stream).clone();
         by_day.totals = TotalsShape {
             group_by: vec![period.clone()],
             ..TotalsShape::default()
@@ -193,11 +247,12 @@ impl Extraction {
         for (key, group) in totals.groups {
             theirs.insert(key.concat(), group.records);
         }
-        let days: BTreeSet<_> = ours.keys().chain(theirs.keys()).cloned().collect();
-        let days: Vec<String> = days
-            .into_iter()
-            .filter(|day| ours.get(day) != theirs.get(day))
-            .collect();
+        let mut days = BTreeSet::new();
+        for ours in &ours {
+            let either = ours.keys().chain(theirs.keys());
+            days.extend(either.filter(|day| ours.get(*day) != theirs.get(*day)));
+        }
+        let days: Vec<String> = days.into_iter().cloned().collect();
         // Where the numbers of all days agree, the books have changed since they were counted.
         Ok((1..=MOST_DAYS).contains(&days.len()).then_some(days))
     }
@@ -213,38 +268,57 @@ impl Extraction {
             let what = "a day of the control totals is not written as 2026-01-31";
             Error::new(ErrorKind::Protocol, what).caused_by(error)
         })?;
-        let store = &self.to.parts().store;
-        store.begin_census(&self.to.claim, Some(&days)).await?;
-        let request = ReadRequest::keys_of_periods(Arc::clone(self.stream()), periods);
+        self.begin_census(Some(&days)).await?;
+        let request = ReadRequest::keys_of_periods(Arc::clone(&self.stream), periods);
         self.take_census(request).await
     }
 
     async fn list_keys(&self) -> Result<()> {
-        self.to
-            .parts()
-            .store
-            .begin_census(&self.to.claim, None)
-            .await?;
-        self.take_census(ReadRequest::keys(Arc::clone(self.stream())))
+        self.begin_census(None).await?;
+        self.take_census(ReadRequest::keys(Arc::clone(&self.stream)))
             .await
     }
 
     async fn take_census(&self, request: ReadRequest) -> Result<()> {
-        let store = &self.to.parts().store;
-        let mut pages = self.to.pipeline.read_ahead(request);
+        let mut pages = self.pipeline.read_ahead(request);
         let mut listed = 0;
         while let Some(page) = pages.recv().await {
             let page = page?;
             page.rejected.iter().try_for_each(refuse_keyless)?;
-            let keys = record_keys(self.stream(), &page.rows)?;
+            let keys = record_keys(&self.stream, &page.rows)?;
             listed += keys.len() as u64;
-            store.count_keys(&self.to.claim, &keys).await?;
-            self.to.observe(Event::KeysListed {
-                stream: &self.stream().name,
+            self.count_keys(&keys).await?;
+            self.pipeline.observer.observe(Event::KeysListed {
+                stream: &self.stream.name,
                 keys: listed,
             });
         }
         Ok(())
+    }
+
+    /// A census is taken once, and counted for each sink, since each has keys of its own to miss in it.
+    pub(super) async fn begin_census(&self, periods: Option<&[String]>) -> Result<()> {
+        let store = &self.pipeline.parts.store;
+        for member in &self.members {
+            store.begin_census(&member.to.claim, periods).await?;
+        }
+        Ok(())
+    }
+
+    pub(super) async fn count_keys(&self, keys: &[RecordKey]) -> Result<()> {
+        let store = &self.pipeline.parts.store;
+        for member in &self.members {
+            store.count_keys(&member.to.claim, keys).await?;
+        }
+        Ok(())
+    }
+
+    /// The scopes of those that are in step.
+    fn scopes(&self, in_step: &[bool]) -> impl Iterator<Item = &Scope> {
+        let members = self.members.iter().zip(in_step);
+        members
+            .filter(|(_, in_step)| **in_step)
+            .map(|(member, _)| member.to.scope())
     }
 
     /// Keys as rows that hold the key columns only.
@@ -257,10 +331,10 @@ impl Extraction {
                 None => plain,
             }
         };
-        let mut fields = Vec::with_capacity(self.stream().key.len());
-        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.stream().key.len());
-        for (position, name) in self.stream().key.iter().enumerate() {
-            let field = self.stream().field(name)?;
+        let mut fields = Vec::with_capacity(self.stream.key.len());
+        let mut columns: Vec<ArrayRef> = Vec::with_capacity(self.stream.key.len());
+        for (position, name) in self.stream.key.iter().enumerate() {
+            let field = self.stream.field(name)?;
             let mut texts = Vec::with_capacity(keys.len());
             for key in keys {
                 texts.push(key.values().nth(position).ok_or_else(|| not_keys(None))?);

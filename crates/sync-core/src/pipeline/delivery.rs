@@ -3,22 +3,24 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use arrow_array::Array as _;
+use time::OffsetDateTime;
 
 use super::event::Event;
+use super::extraction::Piece;
 use super::held_lease::HeldLease;
 use super::report::StreamReport;
 use super::stream_run::StreamRun;
-use super::{Parts, Pipeline};
-use crate::batch::{Batch, BatchPlace, Operation, Records, UnreadableRecord};
+use super::{Destination, Parts, Pipeline};
+use crate::batch::{Batch, Operation, UnreadableRecord};
 use crate::column::Column;
 use crate::error::{Error, ErrorKind, Result};
 use crate::ledger::EntryKind;
-use crate::origin::OriginSpan;
 use crate::receipt::{Durability, Receipt, Rejection, RejectionClass};
 use crate::sink::Sink;
+use crate::spool::Spooled;
 use crate::store::{Claim, DeadLetter, PreparedBatch, Scope, SettledRecord, Settlement};
 use crate::stream::StreamDescriptor;
-use crate::window::{Cursor, Window};
+use crate::totals::ControlTotals;
 
 /// One stream of one run on its way to one sink.
 #[derive(Debug)]
@@ -28,8 +30,13 @@ pub(super) struct Delivery {
     pub(super) sink: Arc<dyn Sink>,
     /// By what right the run changes the stream's progress towards the sink.
     pub(super) claim: Claim,
+    /// Streams that are delivered at the same time write to a sink by turns.
+    pub(super) turn: Turn,
     report: Mutex<StreamReport>,
 }
+
+/// Whose turn it is to write to a sink.
+pub(super) type Turn = Arc<tokio::sync::Mutex<()>>;
 
 /// A batch whose payload is spooled and that the ledger knows of.
 #[derive(Debug)]
@@ -38,23 +45,26 @@ pub(super) struct Ready {
     pub(super) prepared: PreparedBatch,
 }
 
-/// What a batch is made of.
-pub(super) struct Piece<'a> {
-    pub(super) records: Records,
-    pub(super) origins: Vec<OriginSpan>,
-    pub(super) cursor: Option<Cursor>,
-    /// What could not be read on the way to it.
-    pub(super) unreadable: &'a [DeadLetter],
+/// What comes behind the last batch of a window.
+#[derive(Clone, Debug)]
+pub(super) struct Ending {
+    /// The time as of which both sides are compared.
+    pub(super) as_of: OffsetDateTime,
+    /// The source's totals, where they are known.
+    pub(super) totals: Option<ControlTotals>,
+    /// Whether a window is complete with it.
+    pub(super) closes_window: bool,
 }
 
 impl Delivery {
-    pub(super) fn new(of: &StreamRun, lease: &HeldLease) -> Self {
-        let sink = Arc::clone(&of.pipeline.parts.sink);
+    pub(super) fn new(of: &StreamRun, to: &Destination, lease: &HeldLease) -> Self {
+        let sink = Arc::clone(&to.sink);
         Self {
             pipeline: Arc::clone(&of.pipeline),
             stream: Arc::clone(&of.stream),
             claim: lease.claim(sink.name()),
-            report: Mutex::new(StreamReport::new(&of.stream)),
+            turn: Arc::clone(&to.turn),
+            report: Mutex::new(StreamReport::new(&of.stream, sink.name())),
             sink,
         }
     }
@@ -76,32 +86,57 @@ impl Delivery {
         store
             .note(&self.claim, EntryKind::SchemaChanged, &body.to_string())
             .await?;
-        self.observe(Event::SchemaChanged { plan: &plan });
+        self.observe(Event::SchemaChanged {
+            sink: self.sink.name(),
+            plan: &plan,
+        });
         Ok(())
     }
 
-    pub(super) async fn ready(&self, place: BatchPlace, piece: Piece<'_>) -> Result<Ready> {
-        let Parts { store, spool, .. } = self.parts();
-        let synced_at = self.pipeline.clock.now();
-        let stream = Arc::clone(&self.stream);
-        let batch = Batch::of(stream, place.clone(), piece.records, synced_at)?;
+    /// Notes a spooled batch in the ledger: from here on it is sent, by this run or by another.
+    pub(super) async fn prepare(
+        &self,
+        batch: Batch,
+        spooled: Spooled,
+        piece: &Piece<'_>,
+    ) -> Result<Ready> {
         let prepared = PreparedBatch {
             id: batch.id(),
             run: self.claim.run,
             scope: self.scope().clone(),
-            place,
+            place: batch.place().clone(),
             rows: batch.len(),
-            spooled: spool.put(&batch).await?,
-            cursor: piece.cursor,
-            origins: piece.origins,
+            spooled,
+            cursor: piece.cursor.clone(),
+            origins: piece.origins.clone(),
         };
-        let entry = store
-            .prepare(&self.claim, &prepared, piece.unreadable)
-            .await?;
+        let store = &self.parts().store;
+        let entry = store.prepare(&self.claim, &prepared, piece.unreadable);
         Ok(Ready {
-            batch: batch.attested(entry),
+            batch: batch.attested(entry.await?),
             prepared,
         })
+    }
+
+    pub(super) async fn deliver(&self, ready: &Ready) -> Result<()> {
+        let receipt = {
+            let _turn = self.turn.lock().await;
+            self.sink.write(&ready.batch).await?
+        };
+        self.settle(ready, receipt).await
+    }
+
+    /// Flushes, ties out, and closes the window.
+    pub(super) async fn end(&self, ending: Ending) -> Result<()> {
+        if ending.closes_window {
+            self.sink.flush(&self.stream.name).await?;
+        }
+        self.tie_out(ending.as_of, ending.totals).await?;
+        if ending.closes_window {
+            let store = &self.parts().store;
+            store.complete_window(&self.claim).await?;
+        }
+        Ok(())
     }
 
     pub(super) async fn settle(&self, ready: &Ready, mut receipt: Receipt) -> Result<()> {
@@ -137,22 +172,13 @@ impl Delivery {
         let (stream, operation) = (&self.stream.name, batch.operation());
         self.observe(Event::BatchSettled {
             stream,
+            sink: self.sink.name(),
             batch: batch.id(),
             operation,
             rows,
         });
         let spooled = prepared.spooled.bytes;
         self.pipeline.keep_room(self.claim.run, spooled).await
-    }
-
-    pub(super) fn place(&self, operation: Operation, window: Window, ordinal: u64) -> BatchPlace {
-        BatchPlace {
-            pipeline: self.pipeline.name.clone(),
-            company: self.parts().source.company().to_owned(),
-            operation,
-            window,
-            ordinal,
-        }
     }
 
     /// What was done so far.

@@ -21,7 +21,7 @@ pub enum Event<'a> {
         /// The streams.
         streams: &'a [StreamName],
     },
-    /// A stream began.
+    /// A window of a stream begins to be read, for one sink or for several that stand at the same place.
     StreamBegun {
         /// The stream.
         stream: &'a StreamName,
@@ -30,6 +30,8 @@ pub enum Event<'a> {
     },
     /// A table was created or changed.
     SchemaChanged {
+        /// The sink that it is in.
+        sink: &'a str,
         /// What changed.
         plan: &'a SchemaPlan,
     },
@@ -37,6 +39,8 @@ pub enum Event<'a> {
     BatchRecovered {
         /// The stream.
         stream: &'a StreamName,
+        /// The sink.
+        sink: &'a str,
         /// The batch.
         batch: BatchId,
         /// Whether it had to be sent again.
@@ -46,6 +50,8 @@ pub enum Event<'a> {
     BatchGivenUp {
         /// The stream.
         stream: &'a StreamName,
+        /// The sink.
+        sink: &'a str,
         /// The batch.
         batch: BatchId,
         /// What is wrong with its payload.
@@ -64,12 +70,22 @@ pub enum Event<'a> {
     BatchSettled {
         /// The stream.
         stream: &'a StreamName,
+        /// The sink.
+        sink: &'a str,
         /// The batch.
         batch: BatchId,
         /// What it did.
         operation: Operation,
         /// Rows in it.
         rows: u64,
+    },
+    /// A sink is slower than the others of its stream. It is not waited for: from here on its batches
+    /// come from the spool.
+    SinkLeftBehind {
+        /// The stream.
+        stream: &'a StreamName,
+        /// The sink.
+        sink: &'a str,
     },
     /// The keys of all live records are being listed, to find deletes.
     KeysListed {
@@ -78,12 +94,12 @@ pub enum Event<'a> {
         /// How many so far.
         keys: u64,
     },
-    /// A stream is complete.
+    /// A stream is complete, as far as one sink is concerned.
     StreamEnded {
         /// What it did.
         report: &'a StreamReport,
     },
-    /// A stream failed; the others go on where the failure is its own.
+    /// A stream failed on its way to a sink; other sinks and streams go on where the failure is its own.
     StreamFailed {
         /// What it did until then.
         report: &'a StreamReport,
@@ -99,7 +115,7 @@ pub enum Event<'a> {
 
 /// Watches runs.
 pub trait Observer: Debug + Send + Sync {
-    /// Something happened. Called on the run's own task, so it must not block.
+    /// Something happened. Called on the run's own tasks, so it must not block.
     fn observe(&self, event: Event<'_>);
 }
 

@@ -5,10 +5,14 @@
 //! moves the cursor in the same transaction. Whatever stops the process in between, the next run
 //! finds the batch prepared, asks the sink, and settles it or sends the same bytes again.
 
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::mpsc;
+use futures_util::StreamExt as _;
+use futures_util::future::{Either, join_all, select};
+use futures_util::stream::FuturesUnordered;
+use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument as _;
 
 use crate::clock::{Clock, Sleeper, SystemClock, TokioSleeper};
@@ -30,18 +34,21 @@ mod delivery;
 mod event;
 mod extraction;
 mod held_lease;
+mod lane;
 mod recovery;
 mod report;
 mod spool_room;
 mod stream_run;
 mod tie_out;
+mod under_way;
 
 pub use crate::tie_out::TieOut;
 pub use event::{Event, Observer, Unobserved};
 pub use report::{RunReport, StreamReport};
 
+use delivery::Turn;
 use spool_room::{SpooledSince, shared_spool};
-use stream_run::StreamRun;
+use stream_run::{Outcome, StreamRun};
 
 /// How a pipeline works.
 #[derive(Clone, Debug)]
@@ -65,11 +72,14 @@ pub struct PipelineOptions {
     pub lease: Duration,
     /// What becomes of streams on their way, and how far their schemas may change.
     pub shaping: Shaping,
+    /// How long the sinks of a stream wait for one of them that is taking up what an earlier run left, or
+    /// has a few batches to go before deletes are looked for. Then they go on without it.
+    pub patience: Duration,
 }
 
 impl Default for PipelineOptions {
     /// Two hours of lookback, two minutes of lag, batches of 8,192 rows, a day in the spool whatever
-    /// that takes, leases of a minute.
+    /// that takes, leases of a minute, five seconds of patience.
     fn default() -> Self {
         Self {
             streams: Vec::new(),
@@ -80,6 +90,7 @@ impl Default for PipelineOptions {
             spool_max_bytes: None,
             lease: Duration::from_secs(60),
             shaping: Shaping::default(),
+            patience: Duration::from_secs(5),
         }
     }
 }
@@ -89,15 +100,15 @@ impl Default for PipelineOptions {
 pub struct Parts {
     /// Where records come from.
     pub source: Arc<dyn Source>,
-    /// Where they go.
-    pub sink: Arc<dyn Sink>,
+    /// Where they go: one sink or several, of different names. Each has progress of its own.
+    pub sinks: Vec<Arc<dyn Sink>>,
     /// What survives a crash.
     pub store: Arc<dyn Store>,
     /// Where payloads wait.
     pub spool: Arc<dyn Spool>,
 }
 
-/// Moves the streams of one source to one sink.
+/// Moves the streams of one source to one sink or several.
 #[derive(Clone, Debug)]
 pub struct Pipeline {
     name: String,
@@ -172,17 +183,14 @@ impl Pipeline {
 
     async fn run_as(&self, run: RunId) -> Result<RunReport> {
         let begun = Instant::now();
-        let Parts {
-            source,
-            sink,
-            store,
-            ..
-        } = &self.parts;
+        let Parts { source, store, .. } = &self.parts;
+        let destinations = self.destinations()?;
         let streams = self.chosen(source.discover().await?)?;
+        let sinks: Vec<_> = destinations.iter().map(|it| it.sink.name()).collect();
         let start = RunStart {
             run,
             pipeline: self.name.clone(),
-            sink: sink.name().to_owned(),
+            sink: sinks.join(", "),
             company: source.company().to_owned(),
             settings: self.settings(),
         };
@@ -194,28 +202,9 @@ impl Pipeline {
             streams: &names,
         });
 
-        let pipeline = Arc::new(self.clone());
-        let mut reports = Vec::with_capacity(streams.len());
-        for stream in streams {
-            let stream_run = StreamRun {
-                pipeline: Arc::clone(&pipeline),
-                run,
-                stream: Arc::new(stream),
-            };
-            let (report, outcome) = stream_run.complete().await;
-            match &outcome {
-                Ok(()) => self
-                    .observer
-                    .observe(Event::StreamEnded { report: &report }),
-                Err(error) => self.observer.observe(Event::StreamFailed {
-                    report: &report,
-                    error,
-                }),
-            }
-            reports.push(report);
-            if let Err(error) = outcome
-                && !concerns_one_stream(error.kind())
-            {
+        let reports = match self.complete(run, streams, &destinations).await {
+            Ok(reports) => reports,
+            Err(error) => {
                 let told = serde_json::json!({ "failed": error.chain() });
                 if let Err(also) = store.end_run(run, &told.to_string()).await {
                     // A full disk is often full for both; what came first is what to see to.
@@ -223,7 +212,7 @@ impl Pipeline {
                 }
                 return Err(error);
             }
-        }
+        };
         self.sweep_spool(run, ownership).await?;
         let mut findings = source.findings();
         findings.extend(shared_spool(ownership));
@@ -242,24 +231,119 @@ impl Pipeline {
             head,
             elapsed: begun.elapsed(),
         };
-        let kept = sink.keep_run(&self.mark(&report)).await;
-        if let Err(error) = kept {
-            let what = format!("the end of the run is not noted there: {}", error.chain());
-            let finding = Finding::new(Severity::Warning, sink.name(), what);
-            report.findings.push(finding);
+        let marks = destinations.iter().map(|to| {
+            let mark = self.mark(&report, to.sink.name());
+            async move { (to.sink.name(), to.sink.keep_run(&mark).await) }
+        });
+        let kept = join_all(marks).await;
+        for (sink, kept) in kept {
+            if let Err(error) = kept {
+                let what = format!("the end of the run is not noted there: {}", error.chain());
+                let finding = Finding::new(Severity::Warning, sink, what);
+                report.findings.push(finding);
+            }
         }
         self.observer.observe(Event::RunEnded { report: &report });
         Ok(report)
     }
 
-    /// What a destination keeps of the run.
-    fn mark(&self, report: &RunReport) -> RunMark {
+    /// What a destination keeps of the run, which is nothing of what became of it in others.
+    fn mark(&self, report: &RunReport, sink: &str) -> RunMark {
         let company = self.parts.source.company();
         let head = (report.head.sequence, report.head.hash);
         let mut mark = RunMark::new(report.run, &self.name, company, self.clock.now(), head);
-        mark.is_complete = report.is_complete();
-        mark.ties_out = report.ties_out();
+        let mut of_this = report.clone();
+        of_this.streams.retain(|stream| stream.sink == sink);
+        mark.is_complete = of_this.is_complete();
+        mark.ties_out = of_this.ties_out();
         mark
+    }
+
+    /// Brings the streams up to date, one after the other. Sinks that are slower than the first to
+    /// complete a stream go on with it while the next is read.
+    ///
+    /// # Errors
+    ///
+    /// Where a stream fails for a reason that is not its own.
+    async fn complete(
+        &self,
+        run: RunId,
+        streams: Vec<StreamDescriptor>,
+        destinations: &[Destination],
+    ) -> Result<Vec<StreamReport>> {
+        let pipeline = Arc::new(self.clone());
+        let mut reports = BTreeMap::new();
+        let mut under_way = FuturesUnordered::new();
+        let catching_up = Turn::default();
+        for (position, stream) in streams.into_iter().enumerate() {
+            let stream_run = StreamRun {
+                pipeline: Arc::clone(&pipeline),
+                run,
+                stream: Arc::new(stream),
+                catching_up: Arc::clone(&catching_up),
+            };
+            let (next, mut may_begin) = oneshot::channel();
+            under_way.push(async move {
+                let outcome = stream_run.complete(destinations, next).await;
+                (position, outcome)
+            });
+            // Once it is complete for one sink, or over, which drops the other end.
+            while let Either::Left((Some((position, outcome)), _)) =
+                select(under_way.next(), &mut may_begin).await
+            {
+                reports.insert(position, self.ended(outcome)?);
+            }
+        }
+        while let Some((position, outcome)) = under_way.next().await {
+            reports.insert(position, self.ended(outcome)?);
+        }
+        Ok(reports.into_values().flatten().collect())
+    }
+
+    /// Tells how a stream ended.
+    fn ended(&self, outcome: Outcome) -> Result<Vec<StreamReport>> {
+        let mut reports = Vec::with_capacity(outcome.sinks.len());
+        let mut first_error = None;
+        let everywhere = outcome.sinks.iter().all(|(_, error)| error.is_some());
+        for (report, error) in outcome.sinks {
+            let event = match &error {
+                None => Event::StreamEnded { report: &report },
+                Some(error) => Event::StreamFailed {
+                    report: &report,
+                    error,
+                },
+            };
+            self.observer.observe(event);
+            first_error = first_error.or(error);
+            reports.push(report);
+        }
+        match first_error {
+            Some(error) if everywhere && !concerns_one_stream(error.kind()) => {
+                Err(Arc::try_unwrap(error)
+                    .unwrap_or_else(|error| Error::new(error.kind(), error.to_string())))
+            }
+            _ => Ok(reports),
+        }
+    }
+
+    /// The sinks, which must be told apart by their names.
+    fn destinations(&self) -> Result<Vec<Destination>> {
+        let sinks = &self.parts.sinks;
+        if sinks.is_empty() {
+            let what = "a pipeline without a sink has nothing to do; give it one";
+            return Err(Error::new(ErrorKind::Config, what).with("pipeline", &self.name));
+        }
+        let mut names = HashSet::new();
+        if let Some(twice) = sinks.iter().find(|sink| !names.insert(sink.name())) {
+            let what = "two sinks of a pipeline have one name, by which their progress is kept; give each its own";
+            let error = Error::new(ErrorKind::Config, what).with("sink", twice.name());
+            return Err(error.with("pipeline", &self.name));
+        }
+        let destinations = sinks.iter().map(|sink| Destination {
+            sink: Arc::clone(sink),
+            turn: Turn::default(),
+        });
+        Ok(destinations.collect())
     }
 
     fn chosen(&self, mut found: Vec<StreamDescriptor>) -> Result<Vec<StreamDescriptor>> {
@@ -300,6 +384,7 @@ impl Pipeline {
             "spool_max_bytes": options.spool_max_bytes,
             "lease_seconds": options.lease.as_secs(),
             "shaping": options.shaping.told(&self.hash_keys),
+            "patience_seconds": options.patience.as_secs(),
         });
         settings.to_string()
     }
@@ -309,7 +394,6 @@ impl Pipeline {
         &self,
         request: crate::source::ReadRequest,
     ) -> mpsc::Receiver<Result<crate::batch::SourceBatch>> {
-        use futures_util::StreamExt as _;
         let (sender, receiver) = mpsc::channel(1);
         let source = Arc::clone(&self.parts.source);
         let reading = async move {
@@ -324,6 +408,12 @@ impl Pipeline {
         tokio::spawn(reading.in_current_span());
         receiver
     }
+}
+
+/// A sink of a run.
+struct Destination {
+    sink: Arc<dyn Sink>,
+    turn: Turn,
 }
 
 /// Whether the next stream may still succeed.

@@ -17,7 +17,7 @@ use crate::window::Window;
 pub struct RunReport {
     /// The run.
     pub run: RunId,
-    /// The streams, in the order in which they were read.
+    /// The streams, in the order in which they were read; of each its sinks, in the pipeline's order.
     pub streams: Vec<StreamReport>,
     /// What the source found on the way that a person must know.
     pub findings: Vec<Finding>,
@@ -28,15 +28,17 @@ pub struct RunReport {
     pub elapsed: Duration,
 }
 
-/// What a run did with one stream.
+/// What a run did with one stream, on its way to one sink.
 #[derive(Clone, Debug, Serialize)]
 #[non_exhaustive]
 pub struct StreamReport {
     /// The stream.
     pub stream: StreamName,
+    /// The sink.
+    pub sink: String,
     /// The window that was read; none where there was nothing to read yet.
     pub window: Option<Window>,
-    /// Records that the source delivered.
+    /// Records that the source delivered, once for all the sinks that shared them.
     pub read: u64,
     /// Of those, records that the destination already had in this state.
     pub unchanged: u64,
@@ -50,7 +52,7 @@ pub struct StreamReport {
     pub recovered: u64,
     /// Batches of an interrupted run whose payloads were lost, and whose records were read again.
     pub given_up: u64,
-    /// Calls made to the source.
+    /// Calls made to the source. Those of a stream are counted with the first of its sinks.
     pub calls: u64,
     /// How deletes were looked for.
     pub delete_detection: DeleteDetection,
@@ -58,7 +60,7 @@ pub struct StreamReport {
     pub tie_out: TieOut,
     /// What a person must know of the stream's mapping and contract.
     pub findings: Vec<Finding>,
-    /// Why the stream could not be completed.
+    /// Why the stream could not be completed: what its source, or this sink, said.
     pub error: Option<String>,
     /// How long it took, in seconds.
     #[serde(serialize_with = "seconds")]
@@ -66,9 +68,10 @@ pub struct StreamReport {
 }
 
 impl StreamReport {
-    pub(crate) fn new(stream: &StreamDescriptor) -> Self {
+    pub(crate) fn new(stream: &StreamDescriptor, sink: &str) -> Self {
         Self {
             stream: stream.name.clone(),
+            sink: sink.to_owned(),
             window: None,
             read: 0,
             unchanged: 0,
@@ -90,14 +93,14 @@ impl StreamReport {
 }
 
 impl RunReport {
-    /// Whether every stream was completed, and the source found none that it cannot give.
+    /// Whether every stream was completed for every sink, and the source found none that it cannot give.
     pub fn is_complete(&self) -> bool {
         let refused = |finding: &Finding| finding.severity == Severity::Failure;
         self.streams.iter().all(|stream| stream.error.is_none())
             && !self.findings.iter().any(refused)
     }
 
-    /// Whether every stream was completed and ties out, as of its window's end.
+    /// Whether every stream was completed and ties out in every sink, as of its window's end.
     pub fn ties_out(&self) -> bool {
         self.is_complete() && self.streams.iter().all(|stream| stream.tie_out.holds())
     }

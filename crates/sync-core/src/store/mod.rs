@@ -124,6 +124,10 @@ pub trait Store: Debug + Send + Sync {
         unreadable: &[DeadLetter],
     ) -> Result<()>;
 
+    /// Notes that everything of the open window was read and prepared, so that it is complete once its
+    /// batches are settled, by whichever run, and the source need not be asked again.
+    async fn note_window_read(&self, claim: &Claim) -> Result<()>;
+
     /// Closes the open window and sets the watermark to its end; never backwards.
     async fn complete_window(&self, claim: &Claim) -> Result<()>;
 

@@ -30,6 +30,7 @@ pub(super) struct ScopeRow {
     pub(super) until: Option<String>,
     pub(super) cursor: Option<String>,
     pub(super) next_ordinal: i64,
+    pub(super) is_read: bool,
 }
 
 impl ScopeRow {
@@ -43,6 +44,7 @@ impl ScopeRow {
                 },
                 cursor: self.cursor.map(Cursor),
                 next_ordinal: u64::try_from(self.next_ordinal).unwrap_or(0),
+                is_read: self.is_read,
             }),
         };
         Ok(Checkpoint {

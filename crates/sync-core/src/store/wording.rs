@@ -140,6 +140,10 @@ pub(super) fn advanced(scope: &Scope, cursor: &Cursor) -> Told {
     Told::new(EntryKind::Advanced, body)
 }
 
+pub(super) fn window_read(scope: &Scope) -> Told {
+    Told::new(EntryKind::WindowRead, json!({ "scope": scope }))
+}
+
 pub(super) fn window_completed(scope: &Scope, watermark: &str) -> Told {
     let body = json!({ "scope": scope, "watermark": watermark });
     Told::new(EntryKind::WindowCompleted, body)

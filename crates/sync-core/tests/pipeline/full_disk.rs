@@ -106,7 +106,7 @@ fn a_run_is_stopped_and_the_next_brings_all_to_its_end(disk: &Path, full: Full) 
         in_runtime(async {
             let parts = Parts {
                 source: Arc::clone(&world.books) as _,
-                sink: Arc::clone(&world.warehouse) as _,
+                sinks: vec![Arc::clone(&world.warehouse) as _],
                 store: Arc::new(SqliteStore::open(store.join("state.db"))?),
                 spool: Arc::new(FolderSpool::open(spool.join("spool"))?),
             };

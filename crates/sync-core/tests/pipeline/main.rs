@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod fan_out;
 #[cfg(target_os = "linux")]
 mod full_disk;
 #[cfg(feature = "object-store")]
@@ -232,6 +233,7 @@ const BACK_TO_VERSION_3: &str = "
     ALTER TABLE dead_letters DROP COLUMN resolved_by;
     ALTER TABLE dead_letters DROP COLUMN note;
     ALTER TABLE dead_letters DROP COLUMN closed_by;
+    ALTER TABLE scopes DROP COLUMN window_is_read;
     PRAGMA user_version = 3;";
 
 /// What version 3 added.
@@ -330,34 +332,34 @@ fn a_store_that_an_older_version_is_using_is_left_alone() {
 }
 
 #[test]
-fn killed_at_every_poll_it_still_arrives_once() {
-    let mut polls = 1;
+fn killed_at_every_moment_it_still_arrives_once() {
+    let mut moments = 1;
     loop {
         let world = World::new(4, DeleteDetection::KeySet);
         for key in 0..11 {
             world.books.set(key, i128::from(key) + 1);
         }
         world.books.pass(3600);
-        let first = world.run(polls);
+        let first = world.run(moments);
         let whole = first.is_some();
         world.books.set(4, 400);
         world.books.delete(6);
         world.books.pass(3 * 3600);
-        let _ = world.run(polls);
+        let _ = world.run(moments);
         // What the killed runs left behind, then what they did not come to.
         world.run_whole();
         world.books.pass(60);
         let last = world.run_whole();
-        assert!(last.ties_out(), "killed after {polls} polls: {last:?}");
+        assert!(last.ties_out(), "killed after {moments} moments: {last:?}");
         world.assert_equal();
         if whole {
             break;
         }
-        polls += 1;
+        moments += 1;
     }
     assert!(
-        polls > 20,
-        "the run was over after {polls} polls: it was not killed anywhere"
+        moments > 20,
+        "the run was over after {moments} moments: it was not killed anywhere"
     );
 }
 
@@ -400,7 +402,7 @@ proptest! {
                 Step::Delete(key, told) => world.books.delete_telling(key, told),
                 Step::Tells(tells) => *world.books.tells.lock().unwrap() = tells,
                 Step::Pass(seconds) => world.books.pass(seconds),
-                Step::Run(polls) => { let _ = world.run(polls); }
+                Step::Run(moments) => { let _ = world.run(moments); }
             }
         }
         world.books.pass(4000);
@@ -509,7 +511,7 @@ fn a_source_that_fails_leaves_what_was_settled() {
         .unwrap();
     let parts = Parts {
         source: Arc::new(Failing(Arc::clone(&world.books))),
-        sink: Arc::clone(&world.warehouse) as _,
+        sinks: vec![Arc::clone(&world.warehouse) as _],
         store: Arc::new(open_store(world.folder.path())),
         spool: Arc::new(FolderSpool::open(world.folder.path().join("spool")).unwrap()),
     };

@@ -2,33 +2,34 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
-use std::future::{Future, poll_fn};
+use std::future::Future;
 use std::path::Path;
 use std::pin::pin;
 use std::sync::{Arc, Mutex};
-use std::task::Poll;
 
 use arrow_array::{Decimal128Array, Int64Array, RecordBatch, TimestampMicrosecondArray};
 use arrow_schema::{DataType, Field, Schema, SchemaRef, TimeUnit};
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
-use futures_util::future::BoxFuture;
+use futures_util::future::{BoxFuture, Either, select};
 use futures_util::stream::{self, BoxStream};
 use sync_core::capabilities::Guarantee;
 use sync_core::clock::ManualClock;
 use sync_core::column::{Column, Value};
 use sync_core::pipeline::{Parts, Pipeline, PipelineOptions, RunReport};
-use sync_core::spool::FolderSpool;
+use sync_core::spool::{FolderSpool, Listed, Ownership, Spool, Spooled};
 use sync_core::store::{Scope, SqliteStore, Store};
 use sync_core::stream::TotalsShape;
 use sync_core::totals::GroupTotals;
 use sync_core::{
     Batch, BatchId, Capabilities, Condition, ControlTotals, Cursor, Decimal, DeleteDetection,
-    Deletion, Error, ErrorKind, Finding, FlushReceipt, Landed, Operation, Origin, ReadRequest,
-    Receipt, RecordKey, Rejection, RejectionClass, Result, RunMark, SchemaPlan, Selection, Sink,
-    Source, SourceBatch, StreamDescriptor, StreamName, TotalsQuery, UnreadableRecord,
+    Deletion, Digest, Error, ErrorKind, Finding, FlushReceipt, Landed, Operation, Origin,
+    ReadRequest, Receipt, RecordKey, Rejection, RejectionClass, Result, RunMark, SchemaPlan,
+    Selection, Sink, Source, SourceBatch, StreamDescriptor, StreamName, TotalsQuery,
+    UnreadableRecord,
 };
 use time::OffsetDateTime;
+use tokio::sync::Notify;
 
 pub(crate) const START: i64 = 1_760_000_000;
 
@@ -39,8 +40,82 @@ pub(crate) struct Entry {
     pub(crate) cents: i128,
 }
 
+/// The moments of a run at which a process can be killed: around everything that reaches the outside.
+#[derive(Debug, Default)]
+pub(crate) struct Moments {
+    /// How many are left; no end where there is no such number.
+    left: Mutex<Option<usize>>,
+    over: Mutex<Arc<Notify>>,
+}
+
+impl Moments {
+    pub(crate) async fn pass(&self) {
+        let is_over = match &mut *self.left.lock().unwrap() {
+            None => false,
+            Some(0) => true,
+            Some(left) => {
+                *left -= 1;
+                false
+            }
+        };
+        if is_over {
+            self.over.lock().unwrap().notify_one();
+            std::future::pending().await
+        }
+    }
+
+    /// Works until so many moments have passed, then gives up.
+    pub(crate) async fn limited<F: Future>(&self, moments: usize, work: F) -> Option<F::Output> {
+        *self.left.lock().unwrap() = (moments != usize::MAX).then_some(moments);
+        let over = Arc::new(Notify::new());
+        *self.over.lock().unwrap() = Arc::clone(&over);
+        let outcome = match select(pin!(work), pin!(over.notified())).await {
+            Either::Left((outcome, _)) => Some(outcome),
+            Either::Right(_) => None,
+        };
+        *self.left.lock().unwrap() = None;
+        outcome
+    }
+}
+
+/// A folder, around whose work a process can be killed.
+#[derive(Debug)]
+pub(crate) struct WatchedSpool {
+    pub(crate) folder: FolderSpool,
+    pub(crate) moments: Arc<Moments>,
+}
+
+#[async_trait]
+impl Spool for WatchedSpool {
+    async fn put(&self, batch: &Batch) -> Result<Spooled> {
+        self.moments.pass().await;
+        let spooled = self.folder.put(batch).await;
+        self.moments.pass().await;
+        spooled
+    }
+
+    async fn get(&self, spooled: &Spooled) -> Result<RecordBatch> {
+        self.moments.pass().await;
+        self.folder.get(spooled).await
+    }
+
+    async fn remove(&self, name: &str) -> Result<()> {
+        self.moments.pass().await;
+        self.folder.remove(name).await
+    }
+
+    async fn list(&self) -> Result<Vec<Listed>> {
+        self.folder.list().await
+    }
+
+    async fn claim(&self, store: Digest) -> Result<Ownership> {
+        self.folder.claim(store).await
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct Books {
+    pub(crate) moments: Arc<Moments>,
     pub(crate) entries: Mutex<BTreeMap<i64, Entry>>,
     /// Keys of entries whose amount cannot be read.
     pub(crate) unreadable: Mutex<BTreeSet<i64>>,
@@ -53,6 +128,9 @@ pub(crate) struct Books {
     pub(crate) tells: Mutex<bool>,
     /// What happens before a page is given, by its number.
     pub(crate) meanwhile: Mutex<Option<Meanwhile>>,
+    pub(crate) stream: &'static str,
+    /// Pages of changes, and listings of keys, that were given.
+    pub(crate) given: Mutex<(usize, usize)>,
 }
 
 /// Something that happens while pages are read.
@@ -76,6 +154,7 @@ impl Books {
     pub(crate) fn new(page: usize, detection: DeleteDetection) -> Self {
         let (entries, unreadable) = (Mutex::default(), Mutex::default());
         Self {
+            moments: Arc::default(),
             entries,
             unreadable,
             now: Mutex::new(START),
@@ -84,6 +163,8 @@ impl Books {
             told: Mutex::default(),
             tells: Mutex::new(true),
             meanwhile: Mutex::default(),
+            stream: "entry",
+            given: Mutex::default(),
         }
     }
 
@@ -135,7 +216,7 @@ impl Books {
     }
 
     pub(crate) fn descriptor(&self) -> StreamDescriptor {
-        let name = StreamName::new("entry").unwrap();
+        let name = StreamName::new(self.stream).unwrap();
         let mut stream =
             StreamDescriptor::new(name, Self::schema(), vec!["recordno".into()]).unwrap();
         stream.modified = Some("whenmodified".into());
@@ -283,11 +364,17 @@ impl Source for Books {
     fn read(&self, request: ReadRequest) -> BoxStream<'_, Result<SourceBatch>> {
         let pages = self.pages(&request.selection);
         let changes = matches!(request.selection, Selection::Changes { .. });
+        {
+            let mut given = self.given.lock().unwrap();
+            given.1 += usize::from(!changes);
+        }
         stream::iter(pages)
             .enumerate()
             .then(move |(number, mut page)| async move {
                 let number = number as u64;
+                self.moments.pass().await;
                 if changes {
+                    self.given.lock().unwrap().0 += 1;
                     page.origin = Some(Origin::new(number, format!("request-{number}")));
                     self.pass_time(number).await;
                 }
@@ -297,6 +384,7 @@ impl Source for Books {
     }
 
     async fn control_totals(&self, query: &TotalsQuery) -> Result<Option<ControlTotals>> {
+        self.moments.pass().await;
         let until = query
             .modified_before
             .filter(|_| self.detection != DeleteDetection::FullRead);
@@ -328,6 +416,7 @@ impl Source for Books {
         _: &Arc<StreamDescriptor>,
         keys: &[RecordKey],
     ) -> Result<Option<Vec<RecordKey>>> {
+        self.moments.pass().await;
         let entries = self.entries.lock().unwrap();
         let exists = |key: &&RecordKey| entries.contains_key(&key.as_str().parse().unwrap());
         Ok(Some(keys.iter().filter(exists).cloned().collect()))
@@ -335,15 +424,31 @@ impl Source for Books {
 }
 
 /// A destination that keeps its rows, and the batches that it has seen, in one place.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Warehouse {
+    pub(crate) name: &'static str,
+    moments: Arc<Moments>,
     pub(crate) state: Mutex<WarehouseState>,
     pub(crate) refuses: Mutex<BTreeSet<i64>>,
+    pub(crate) weather: Mutex<Weather>,
+    /// What happens before a batch is written, by its number.
+    pub(crate) meanwhile: Mutex<Option<Meanwhile>>,
+}
+
+/// What it is like to reach a warehouse.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Weather {
+    /// How many more calls come through; all where there is no such number.
+    pub(crate) calls: Option<usize>,
+    /// How often a call lets others go first.
+    pub(crate) slowness: usize,
 }
 
 #[derive(Debug, Default)]
 pub(crate) struct WarehouseState {
     pub(crate) rows: BTreeMap<i64, i128>,
+    /// The rows of other streams than `entry`.
+    pub(crate) others: BTreeMap<StreamName, BTreeMap<i64, i128>>,
     pub(crate) batches: BTreeMap<BatchId, Vec<Rejection>>,
     pub(crate) writes: usize,
     /// The ends of runs; refused where there is no room for them.
@@ -351,7 +456,53 @@ pub(crate) struct WarehouseState {
     pub(crate) refuses_runs: bool,
 }
 
+impl Default for Warehouse {
+    fn default() -> Self {
+        Self::called("warehouse", &Arc::default())
+    }
+}
+
+impl WarehouseState {
+    fn of(&mut self, stream: &StreamName) -> &mut BTreeMap<i64, i128> {
+        match stream.as_str() {
+            "entry" => &mut self.rows,
+            _ => self.others.entry(stream.clone()).or_default(),
+        }
+    }
+}
+
 impl Warehouse {
+    pub(crate) fn called(name: &'static str, moments: &Arc<Moments>) -> Self {
+        Self {
+            name,
+            moments: Arc::clone(moments),
+            state: Mutex::default(),
+            refuses: Mutex::default(),
+            weather: Mutex::default(),
+            meanwhile: Mutex::default(),
+        }
+    }
+
+    /// Comes through, or not.
+    async fn reach(&self) -> Result<()> {
+        self.moments.pass().await;
+        let slowness = self.weather.lock().unwrap().slowness;
+        for _ in 0..slowness {
+            tokio::task::yield_now().await;
+        }
+        match &mut self.weather.lock().unwrap().calls {
+            Some(0) => Err(Error::new(
+                ErrorKind::Unavailable,
+                "the warehouse is closed",
+            )),
+            Some(left) => {
+                *left -= 1;
+                Ok(())
+            }
+            None => Ok(()),
+        }
+    }
+
     pub(crate) fn rows(&self) -> BTreeMap<i64, i128> {
         self.state.lock().unwrap().rows.clone()
     }
@@ -360,7 +511,7 @@ impl Warehouse {
 #[async_trait]
 impl Sink for Warehouse {
     fn name(&self) -> &str {
-        "warehouse"
+        self.name
     }
 
     fn capabilities(&self) -> Capabilities {
@@ -372,6 +523,7 @@ impl Sink for Warehouse {
     }
 
     async fn plan(&self, stream: &StreamDescriptor) -> Result<SchemaPlan> {
+        self.reach().await?;
         Ok(SchemaPlan::new(Arc::new(stream.clone()), vec![], vec![]))
     }
 
@@ -380,27 +532,36 @@ impl Sink for Warehouse {
     }
 
     async fn write(&self, batch: &Batch) -> Result<Receipt> {
-        // Two places at which the caller can be killed: before and after the effect.
-        tokio::task::yield_now().await;
+        self.reach().await?;
+        let happening = {
+            let meanwhile = self.meanwhile.lock().unwrap();
+            meanwhile.as_ref().map(|it| (it.0)(batch.place().ordinal))
+        };
+        if let Some(happening) = happening {
+            happening.await;
+        }
         let rejected = {
             let mut state = self.state.lock().unwrap();
             state.writes += 1;
             match state.batches.get(&batch.id()) {
                 Some(rejected) => rejected.clone(),
                 None => {
-                    let rejected = apply(&mut state.rows, batch, &self.refuses.lock().unwrap());
+                    let rows = state.of(&batch.stream().name);
+                    let rejected = apply(rows, batch, &self.refuses.lock().unwrap());
                     state.batches.insert(batch.id(), rejected.clone());
                     rejected
                 }
             }
         };
-        tokio::task::yield_now().await;
+        // Also once it is there and nobody knows.
+        self.moments.pass().await;
         let mut receipt = Receipt::durable(batch.id(), OffsetDateTime::UNIX_EPOCH);
         receipt.rejected = rejected;
         Ok(receipt)
     }
 
     async fn flush(&self, _: &StreamName) -> Result<FlushReceipt> {
+        self.reach().await?;
         Ok(FlushReceipt::default())
     }
 
@@ -414,6 +575,7 @@ impl Sink for Warehouse {
     }
 
     async fn lookup(&self, batch: &BatchId) -> Result<Landed> {
+        self.reach().await?;
         Ok(match self.state.lock().unwrap().batches.get(batch) {
             Some(rejected) => {
                 let mut receipt = Receipt::durable(*batch, OffsetDateTime::UNIX_EPOCH);
@@ -425,8 +587,10 @@ impl Sink for Warehouse {
     }
 
     async fn control_totals(&self, query: &TotalsQuery) -> Result<Option<ControlTotals>> {
-        let state = self.state.lock().unwrap();
-        let rows = state.rows.iter().map(|(&key, &cents)| (key, cents));
+        self.reach().await?;
+        let mut state = self.state.lock().unwrap();
+        let rows = state.of(&query.stream.name);
+        let rows = rows.iter().map(|(&key, &cents)| (key, cents));
         Ok(Some(totals(rows, query)))
     }
 }
@@ -475,9 +639,10 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(page: usize, detection: DeleteDetection) -> Self {
+        let books = Books::new(page, detection);
         Self {
-            books: Arc::new(Books::new(page, detection)),
-            warehouse: Arc::default(),
+            warehouse: Arc::new(Warehouse::called("warehouse", &books.moments)),
+            books: Arc::new(books),
             folder: tempfile::tempdir().unwrap(),
         }
     }
@@ -497,9 +662,9 @@ impl World {
     pub(crate) fn parts(&self, sink: Arc<dyn Sink>, store: Arc<dyn Store>) -> Parts {
         Parts {
             source: Arc::clone(&self.books) as _,
-            sink,
+            sinks: vec![sink],
             store,
-            spool: Arc::new(FolderSpool::open(self.folder.path().join("spool")).unwrap()),
+            spool: self.spool(),
         }
     }
 
@@ -515,15 +680,22 @@ impl World {
             .with_clock(Arc::new(ManualClock::at(OffsetDateTime::UNIX_EPOCH)))
     }
 
-    /// Runs in a runtime of its own, which is torn down with everything in it after `polls` polls,
-    /// as a killed process is: what the operating system was given to write may still be written.
-    pub(crate) fn run(&self, polls: usize) -> Option<Result<RunReport>> {
+    pub(crate) fn spool(&self) -> Arc<dyn Spool> {
+        Arc::new(WatchedSpool {
+            folder: FolderSpool::open(self.folder.path().join("spool")).unwrap(),
+            moments: Arc::clone(&self.books.moments),
+        })
+    }
+
+    /// Runs in a runtime of its own, which is torn down with everything in it after so many moments, as
+    /// a killed process is: what the operating system was given to write may still be written.
+    pub(crate) fn run(&self, moments: usize) -> Option<Result<RunReport>> {
         let runtime = tokio::runtime::Builder::new_current_thread()
             .enable_time()
             .build()
             .unwrap();
         let pipeline = self.pipeline();
-        let outcome = runtime.block_on(limited(polls, pipeline.run()));
+        let outcome = runtime.block_on(self.books.moments.limited(moments, pipeline.run()));
         drop(pipeline);
         outcome
     }
@@ -571,20 +743,6 @@ impl World {
 
 pub(crate) fn open_store(folder: &Path) -> SqliteStore {
     SqliteStore::open(folder.join("state.db")).unwrap()
-}
-
-/// Polls a future so often, then gives it up.
-pub(crate) async fn limited<F: Future>(polls: usize, future: F) -> Option<F::Output> {
-    let mut future = pin!(future);
-    let mut left = polls;
-    poll_fn(move |context| {
-        if left == 0 {
-            return Poll::Ready(None);
-        }
-        left -= 1;
-        future.as_mut().poll(context).map(Some)
-    })
-    .await
 }
 
 pub(crate) fn scope() -> Scope {

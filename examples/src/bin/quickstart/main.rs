@@ -144,7 +144,7 @@ impl Books {
         let spool = Arc::new(FolderSpool::open(options.dir.join("spool"))?);
         let parts = Parts {
             source: Arc::clone(&source) as _,
-            sink: destination.sink(),
+            sinks: vec![destination.sink()],
             store: Arc::clone(&store) as _,
             spool,
         };

@@ -39,8 +39,8 @@ impl Change<'_> {
         if self.execute(delete, &[&number]).await? == 0 {
             return Ok(());
         }
-        let update = "UPDATE scopes SET watermark = NULL, window_from = NULL, window_cursor = NULL
-                      WHERE scope = $1";
+        let update = "UPDATE scopes SET watermark = NULL, window_from = NULL, window_cursor = NULL,
+                      window_is_read = false WHERE scope = $1";
         self.execute(update, &[&number]).await?;
         let told = wording::reread_begun(&claim.scope);
         self.tell(Some(claim.run), &told).await.map(drop)

@@ -262,6 +262,10 @@ impl Store for PostgresStore {
             .advance(claim, cursor, unreadable))
     }
 
+    async fn note_window_read(&self, claim: &Claim) -> Result<()> {
+        change!(self, Some(claim), |change| change.note_window_read(claim))
+    }
+
     async fn complete_window(&self, claim: &Claim) -> Result<()> {
         change!(self, Some(claim), |change| change.complete_window(claim))
     }

@@ -47,7 +47,7 @@ impl Change<'_> {
     pub(super) async fn open_window(&self, claim: &Claim, window: Window) -> Result<()> {
         let number = self.scope(&claim.scope).await?;
         let update = "UPDATE scopes SET window_from = $1, window_until = $2, window_cursor = NULL,
-                      next_ordinal = 0 WHERE scope = $3";
+                      next_ordinal = 0, window_is_read = false WHERE scope = $3";
         let (from, until) = (window.from.map(rfc3339), rfc3339(window.until));
         self.execute(update, &[&from, &until, &number]).await?;
         let told = wording::window_opened(&claim.scope, window);
@@ -70,11 +70,22 @@ impl Change<'_> {
         self.tell(Some(claim.run), &told).await.map(drop)
     }
 
+    pub(super) async fn note_window_read(&self, claim: &Claim) -> Result<()> {
+        let number = self.scope(&claim.scope).await?;
+        let update = "UPDATE scopes SET window_is_read = true
+                      WHERE scope = $1 AND window_until IS NOT NULL";
+        if self.execute(update, &[&number]).await? == 0 {
+            return Err(never_opened(&claim.scope));
+        }
+        let told = wording::window_read(&claim.scope);
+        self.tell(Some(claim.run), &told).await.map(drop)
+    }
+
     pub(super) async fn complete_window(&self, claim: &Claim) -> Result<()> {
         let number = self.scope(&claim.scope).await?;
         let update = "UPDATE scopes SET watermark = greatest(watermark, window_until),
                           window_from = NULL, window_until = NULL, window_cursor = NULL,
-                          next_ordinal = 0
+                          next_ordinal = 0, window_is_read = false
                       WHERE scope = $1 AND window_until IS NOT NULL RETURNING watermark";
         let Some(row) = self.row(update, &[&number]).await? else {
             return Err(never_opened(&claim.scope));
@@ -85,8 +96,8 @@ impl Change<'_> {
 }
 
 pub(super) async fn checkpoint(session: &Session, scope: &Scope) -> Result<Checkpoint> {
-    let select = "SELECT watermark, window_from, window_until, window_cursor, next_ordinal
-                  FROM scopes WHERE pipeline = $1 AND sink = $2 AND stream = $3";
+    let select = "SELECT watermark, window_from, window_until, window_cursor, next_ordinal,
+                  window_is_read FROM scopes WHERE pipeline = $1 AND sink = $2 AND stream = $3";
     let (pipeline, sink, stream) = (&scope.pipeline, &scope.sink, scope.stream.as_str());
     let found = rows(session, select, &[pipeline, sink, &stream]).await?;
     let Some(row) = found.first() else {
@@ -98,6 +109,7 @@ pub(super) async fn checkpoint(session: &Session, scope: &Scope) -> Result<Check
         until: row.get(2),
         cursor: row.get(3),
         next_ordinal: row.get(4),
+        is_read: row.get(5),
     };
     row.checkpoint()
 }

@@ -158,6 +158,11 @@ CREATE TABLE rereads (
 );
 ";
 
+/// From version 3: whether a window was read to its end.
+const WINDOWS_READ: &str = "
+ALTER TABLE scopes ADD COLUMN window_is_read BOOLEAN NOT NULL DEFAULT false;
+";
+
 pub(super) async fn bring_up_to_date(mut session: Session, schema: &str) -> Result<()> {
     let refused = |error| failed("the store's tables cannot be made", error);
     let transaction = session.transaction().await.map_err(refused)?;
@@ -192,9 +197,9 @@ pub(super) async fn bring_up_to_date(mut session: Session, schema: &str) -> Resu
     match version.get::<_, Option<i64>>(0) {
         Some(SCHEMA_VERSION) => {}
         Some(3) => {
-            transaction.batch_execute(LETTERS).await.map_err(refused)?;
-            let made = transaction.batch_execute(CONTRACTS).await;
-            made.map_err(refused)?;
+            for step in [LETTERS, CONTRACTS, WINDOWS_READ] {
+                transaction.batch_execute(step).await.map_err(refused)?;
+            }
             let update = "UPDATE store_version SET version = $1";
             let updated = transaction.execute(update, &[&SCHEMA_VERSION]).await;
             updated.map_err(refused)?;

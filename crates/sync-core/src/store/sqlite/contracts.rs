@@ -37,8 +37,8 @@ impl Change<'_> {
         if self.execute("DELETE FROM rereads WHERE scope = ?", [number])? == 0 {
             return Ok(());
         }
-        let update = "UPDATE scopes SET watermark = NULL, window_from = NULL, window_cursor = NULL
-                      WHERE scope = ?";
+        let update = "UPDATE scopes SET watermark = NULL, window_from = NULL, window_cursor = NULL,
+                      window_is_read = 0 WHERE scope = ?";
         self.execute(update, [number])?;
         let told = wording::reread_begun(&claim.scope);
         self.tell(Some(claim.run), &told).map(drop)

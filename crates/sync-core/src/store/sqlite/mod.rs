@@ -301,6 +301,11 @@ impl Store for SqliteStore {
         .await
     }
 
+    async fn note_window_read(&self, claim: &Claim) -> Result<()> {
+        self.change_by(claim, |change, claim| change.note_window_read(claim))
+            .await
+    }
+
     async fn complete_window(&self, claim: &Claim) -> Result<()> {
         self.change_by(claim, |change, claim| change.complete_window(claim))
             .await

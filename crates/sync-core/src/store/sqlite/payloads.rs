@@ -30,7 +30,7 @@ impl Change<'_> {
         // No batch that waits may move the cursor over what has to be read again.
         let update = "UPDATE batches SET cursor = NULL WHERE scope = ? AND settled_at IS NULL";
         self.execute(update, [scope])?;
-        let update = "UPDATE scopes SET window_cursor = NULL
+        let update = "UPDATE scopes SET window_cursor = NULL, window_is_read = 0
                       WHERE scope = ? AND window_until IS NOT NULL";
         if self.execute(update, [scope])? == 0 {
             return Err(window_is_closed(&lost.batch).into());

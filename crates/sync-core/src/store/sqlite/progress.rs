@@ -57,7 +57,7 @@ impl Change<'_> {
     pub(super) fn open_window(&self, claim: &Claim, window: Window) -> Work<()> {
         let number = self.scope(&claim.scope)?;
         let update = "UPDATE scopes SET window_from = ?, window_until = ?, window_cursor = NULL,
-                      next_ordinal = 0 WHERE scope = ?";
+                      next_ordinal = 0, window_is_read = 0 WHERE scope = ?";
         let (from, until) = (window.from.map(rfc3339), rfc3339(window.until));
         self.execute(update, params![from, until, number])?;
         let told = wording::window_opened(&claim.scope, window);
@@ -79,6 +79,17 @@ impl Change<'_> {
         self.tell(Some(claim.run), &told).map(drop)
     }
 
+    pub(super) fn note_window_read(&self, claim: &Claim) -> Work<()> {
+        let number = self.scope(&claim.scope)?;
+        let update = "UPDATE scopes SET window_is_read = 1
+                      WHERE scope = ? AND window_until IS NOT NULL";
+        if self.execute(update, [number])? == 0 {
+            return Err(never_opened(&claim.scope).into());
+        }
+        let told = wording::window_read(&claim.scope);
+        self.tell(Some(claim.run), &told).map(drop)
+    }
+
     pub(super) fn complete_window(&self, claim: &Claim) -> Work<()> {
         let number = self.scope(&claim.scope)?;
         let select = "SELECT max(coalesce(watermark, ''), window_until) FROM scopes
@@ -91,7 +102,7 @@ impl Change<'_> {
             return Err(never_opened(&claim.scope).into());
         };
         let update = "UPDATE scopes SET watermark = ?, window_from = NULL, window_until = NULL,
-                      window_cursor = NULL, next_ordinal = 0 WHERE scope = ?";
+                      window_cursor = NULL, next_ordinal = 0, window_is_read = 0 WHERE scope = ?";
         self.execute(update, params![watermark, number])?;
         let told = wording::window_completed(&claim.scope, &watermark);
         self.tell(Some(claim.run), &told).map(drop)
@@ -99,8 +110,8 @@ impl Change<'_> {
 }
 
 pub(super) fn checkpoint(connection: &Connection, scope: &Scope) -> Work<Checkpoint> {
-    let select = "SELECT watermark, window_from, window_until, window_cursor, next_ordinal
-                  FROM scopes WHERE pipeline = ? AND sink = ? AND stream = ?";
+    let select = "SELECT watermark, window_from, window_until, window_cursor, next_ordinal,
+                  window_is_read FROM scopes WHERE pipeline = ? AND sink = ? AND stream = ?";
     let found = connection.query_row(select, scope_key(scope), |row| {
         Ok(ScopeRow {
             watermark: row.get(0)?,
@@ -108,6 +119,7 @@ pub(super) fn checkpoint(connection: &Connection, scope: &Scope) -> Work<Checkpo
             until: row.get(2)?,
             cursor: row.get(3)?,
             next_ordinal: row.get(4)?,
+            is_read: row.get(5)?,
         })
     });
     match found.optional()? {

@@ -168,6 +168,11 @@ CREATE TABLE rereads (
 ) STRICT;
 ";
 
+/// From version 3: whether a window was read to its end.
+const WINDOWS_READ: &str = "
+ALTER TABLE scopes ADD COLUMN window_is_read INTEGER NOT NULL DEFAULT 0;
+";
+
 /// A census that a crash cut short is worth nothing, so it is kept for the connection alone.
 const CENSUS: &str = "
 CREATE TEMPORARY TABLE census (
@@ -225,6 +230,7 @@ fn bring_up_to_date(transaction: &Transaction<'_>, path: &Path) -> Work<()> {
     }
     transaction.execute_batch(LETTERS)?;
     transaction.execute_batch(CONTRACTS)?;
+    transaction.execute_batch(WINDOWS_READ)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
     Ok(())
 }
