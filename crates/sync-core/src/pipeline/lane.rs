@@ -41,7 +41,7 @@ pub(super) struct Lane {
 
 #[derive(Debug, Default)]
 struct State {
-    queue: VecDeque<Ready>,
+    queue: VecDeque<Box<Ready>>,
     in_hand: bool,
     /// Whether batches wait in the store that are not in the queue.
     left_behind: bool,
@@ -64,7 +64,7 @@ enum End {
 }
 
 enum Step {
-    Deliver(Ready),
+    Deliver(Box<Ready>),
     CatchUp,
     Advance(Cursor),
     End(End),
@@ -102,7 +102,7 @@ impl Lane {
                 state.left_behind = true;
                 true
             } else {
-                state.queue.push_back(ready);
+                state.queue.push_back(Box::new(ready));
                 false
             }
         };
