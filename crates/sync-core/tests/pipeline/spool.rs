@@ -59,6 +59,7 @@ impl Kept {
         kinds
     }
 
+    #[cfg_attr(not(feature = "object-store"), expect(clippy::unused_async))]
     async fn read(&self, name: &str) -> Vec<u8> {
         match &self.raw {
             Raw::Folder(folder) => std::fs::read(folder.join(name)).unwrap(),
@@ -72,6 +73,7 @@ impl Kept {
         }
     }
 
+    #[cfg_attr(not(feature = "object-store"), expect(clippy::unused_async))]
     async fn write(&self, name: &str, bytes: Vec<u8>) {
         match &self.raw {
             Raw::Folder(folder) => {
