@@ -35,6 +35,7 @@ mod event;
 mod extraction;
 mod held_lease;
 mod lane;
+mod plan;
 mod recovery;
 mod report;
 mod spool_room;
@@ -44,6 +45,7 @@ mod under_way;
 
 pub use crate::tie_out::TieOut;
 pub use event::{Event, Observer, Unobserved};
+pub use plan::{SinkPlan, StreamPlan};
 pub use report::{RunReport, StreamReport};
 
 use delivery::Turn;

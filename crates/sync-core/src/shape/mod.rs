@@ -7,6 +7,8 @@
 //! silently: a value that does not fit sends its record to the dead letters.
 
 mod cells;
+#[cfg(test)]
+mod checks;
 mod concealed;
 mod contract;
 mod keys;
