@@ -340,20 +340,26 @@ impl<'a> Sinks<'a> {
             (None, None) => whole_second(source.now().await? - pipeline.options.safety_lag),
         };
         self.until = Some(until);
-        let open = match (open, watermark) {
+        let mut open = match (open, watermark) {
             (Some(open), _) => open,
             (None, Some(as_of)) if until <= as_of => return self.tie_out(&group, as_of).await,
             (None, _) => OpenWindow::new(self.window(watermark, until)),
         };
         let window = open.window;
         self.tell_begun(&group, Some(window));
-        let mut extraction = Extraction::new(Arc::clone(pipeline), Arc::clone(stream), open);
         for (sink, at) in &group {
             let delivery = &self.deliveries[*sink];
             let store = &pipeline.parts.store;
             if at.open.is_none() {
                 store.open_window(&delivery.claim, window).await?;
+                let opened = store.checkpoint(delivery.scope()).await?.open;
+                let number = opened.map_or(0, |opened| opened.next_ordinal);
+                open.next_ordinal = open.next_ordinal.max(number);
             }
+        }
+        let mut extraction = Extraction::new(Arc::clone(pipeline), Arc::clone(stream), open);
+        for (sink, _) in &group {
+            let delivery = &self.deliveries[*sink];
             let (sink, lane) = (*sink, extraction.deliver_to(Arc::clone(delivery)));
             let step = async move {
                 let outcome = match lane.deliver().await {

@@ -98,7 +98,8 @@ pub trait Store: Debug + Send + Sync {
     /// How far a stream has come.
     async fn checkpoint(&self, scope: &Scope) -> Result<Checkpoint>;
 
-    /// Freezes a window, which stays open until it is complete.
+    /// Freezes a window, which stays open until it is complete. Where the stream has no watermark, its
+    /// batches are numbered behind those that there are, so that none has the place of another.
     async fn open_window(&self, claim: &Claim, window: Window) -> Result<()>;
 
     /// For each record, whether it is new or another than the one delivered last.

@@ -99,8 +99,19 @@ pub(crate) async fn what_has_an_older_shape_is_read_whole_once_more(home: &impl 
         (None, whole, None)
     );
 
+    let batch = prepared(&claim, "first", 1, 7);
+    store.prepare(&claim, &batch, &[]).await.unwrap();
+    let settled = settlement(&batch, &[("1", "a")]);
+    store.settle(&claim, settled).await.unwrap();
     store.complete_window(&claim).await.unwrap();
     store.begin_reread(&claim).await.unwrap();
     let complete = store.checkpoint(&claim.scope).await.unwrap();
     assert_eq!(complete.watermark, Some(after(9)));
+
+    // Read whole at the same time again, no batch has the place of the first.
+    store.accept_contract(&claim, &accepted, &[]).await.unwrap();
+    store.begin_reread(&claim).await.unwrap();
+    store.open_window(&claim, whole).await.unwrap();
+    let open = store.checkpoint(&claim.scope).await.unwrap().open.unwrap();
+    assert_eq!((open.window, open.next_ordinal), (whole, 1));
 }

@@ -46,8 +46,12 @@ impl Change<'_> {
 
     pub(super) async fn open_window(&self, claim: &Claim, window: Window) -> Result<()> {
         let number = self.scope(&claim.scope).await?;
+        // A window that begins at the beginning may be one that was read before.
         let update = "UPDATE scopes SET window_from = $1, window_until = $2, window_cursor = NULL,
-                      next_ordinal = 0, window_is_read = false WHERE scope = $3";
+                      next_ordinal = CASE WHEN watermark IS NULL
+                          THEN (SELECT count(*) FROM batches WHERE scope = $3) ELSE 0 END,
+                      window_is_read = false
+                      WHERE scope = $3";
         let (from, until) = (window.from.map(rfc3339), rfc3339(window.until));
         self.execute(update, &[&from, &until, &number]).await?;
         let told = wording::window_opened(&claim.scope, window);

@@ -56,8 +56,12 @@ impl Change<'_> {
 
     pub(super) fn open_window(&self, claim: &Claim, window: Window) -> Work<()> {
         let number = self.scope(&claim.scope)?;
-        let update = "UPDATE scopes SET window_from = ?, window_until = ?, window_cursor = NULL,
-                      next_ordinal = 0, window_is_read = 0 WHERE scope = ?";
+        // A window that begins at the beginning may be one that was read before.
+        let update = "UPDATE scopes SET window_from = ?1, window_until = ?2, window_cursor = NULL,
+                      next_ordinal = CASE WHEN watermark IS NULL
+                          THEN (SELECT count(*) FROM batches WHERE scope = ?3) ELSE 0 END,
+                      window_is_read = 0
+                      WHERE scope = ?3";
         let (from, until) = (window.from.map(rfc3339), rfc3339(window.until));
         self.execute(update, params![from, until, number])?;
         let told = wording::window_opened(&claim.scope, window);
