@@ -65,10 +65,9 @@ impl Things {
 
     pub(crate) fn totals(&self, sums: &[&str], group_by: &[&str]) {
         let owned = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
-        let mut totals = TotalsShape::default();
-        totals.sums = owned(sums);
-        totals.group_by = owned(group_by);
-        self.0.lock().unwrap().totals = totals;
+        let mut state = self.0.lock().unwrap();
+        state.totals.sums = owned(sums);
+        state.totals.group_by = owned(group_by);
     }
 
     /// A record's new state.
