@@ -22,8 +22,8 @@ use sync_core::store::{Scope, SqliteStore, Store as _};
 use sync_core::stream::TotalsShape;
 use sync_core::totals::GroupTotals;
 use sync_core::{
-    ControlTotals, Decimal, DeleteDetection, Finding, ReadRequest, RecordKey, Result, Selection,
-    Source, SourceBatch, StreamDescriptor, StreamName, TotalsQuery,
+    Condition, ControlTotals, Decimal, DeleteDetection, Finding, ReadRequest, RecordKey, Result,
+    Selection, Source, SourceBatch, StreamDescriptor, StreamName, TotalsQuery,
 };
 use time::OffsetDateTime;
 
@@ -109,6 +109,16 @@ impl State {
         stream.delete_detection = DeleteDetection::KeySet;
         stream.totals = self.totals.clone();
         stream
+    }
+
+    fn matching(&self, keys: Vec<i64>, conditions: &[Condition]) -> Vec<i64> {
+        let rows = self.rows(&keys);
+        let met = conditions.iter().map(|it| it.met_by(&rows).unwrap());
+        let met: Vec<_> = met.collect();
+        let kept = keys.into_iter().enumerate();
+        kept.filter(|(row, _)| met.iter().all(|it| it.value(*row)))
+            .map(|(_, key)| key)
+            .collect()
     }
 
     fn rows(&self, keys: &[i64]) -> RecordBatch {
@@ -199,6 +209,10 @@ impl Source for Things {
                 state.read.push(keys.len());
                 true
             }
+            Selection::Matching(conditions) => {
+                keys = state.matching(keys, conditions);
+                true
+            }
             _ => false,
         };
         let pages: Vec<_> = keys
@@ -228,7 +242,8 @@ impl Source for Things {
             );
         }
         let mut totals = ControlTotals::default();
-        for (modified, cells) in state.records.values() {
+        for key in state.matching(state.records.keys().copied().collect(), &query.matching) {
+            let (modified, cells) = &state.records[&key];
             if *modified >= until {
                 continue;
             }

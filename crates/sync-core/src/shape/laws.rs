@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use sha2::{Digest as _, Sha256};
 
 use super::cells::Cells;
+use super::stage::Errand;
 use super::treat::read;
 use super::*;
 use crate::batch::SourceBatch;
@@ -267,7 +268,7 @@ proptest! {
             row.insert(0, Some(number.to_string()));
             row
         }).collect();
-        let shaped = shape.apply(page(&source, &rows)).unwrap();
+        let shaped = shape.apply(page(&source, &rows), Errand::Delivery).unwrap();
 
         let mut fits = BTreeMap::new();
         let mut rejected = Vec::new();
@@ -318,7 +319,7 @@ proptest! {
                 row.extend(declared[1..].iter().map(|(_, kind)| Some(sample(*kind, pick.index(100)))));
                 row
             }).collect();
-            let shaped = shape.apply(page(&source, &rows)).unwrap();
+            let shaped = shape.apply(page(&source, &rows), Errand::Delivery).unwrap();
 
             // The contract: none of its columns goes, and each keeps what it holds.
             for field in shape.destination().schema.fields() {

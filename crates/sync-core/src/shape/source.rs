@@ -1,14 +1,15 @@
 //! A source as the destination's names see it.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
 use time::OffsetDateTime;
 
-use super::stage::Shape;
+use super::stage::{Errand, Seen, Shape};
 use crate::batch::{RecordKey, SourceBatch};
 use crate::condition::Condition;
 use crate::error::{Error, ErrorKind, Result};
@@ -20,15 +21,40 @@ use crate::window::Window;
 
 /// One stream of a source behind its shape: it is asked by the destination's names and answers by them,
 /// and the source itself hears its own. So nothing else needs to know that there are two sides.
-#[derive(Debug)]
 pub(crate) struct ShapedSource {
     source: Arc<dyn Source>,
     shape: Arc<Shape>,
+    /// Never shown: some of it is hidden from everybody else.
+    seen: Mutex<Seen>,
+}
+
+impl fmt::Debug for ShapedSource {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ShapedSource")
+            .field("source", &self.source)
+            .field("shape", &self.shape)
+            .finish_non_exhaustive()
+    }
+}
+
+/// What is asked of the source where records of some columns' values are asked for.
+enum Asked {
+    /// Those that meet these conditions.
+    For(Vec<Condition>),
+    /// None: the source has no such values.
+    Nothing,
+    /// The source has no such column.
+    Unknown,
 }
 
 impl ShapedSource {
     pub(crate) fn new(source: Arc<dyn Source>, shape: Arc<Shape>) -> Self {
-        Self { source, shape }
+        let seen = Mutex::default();
+        Self {
+            source,
+            shape,
+            seen,
+        }
     }
 
     /// The stream with the totals that are asked for, by the source's names; none where the source has no
@@ -50,13 +76,32 @@ impl ShapedSource {
         Some(stream)
     }
 
-    /// Conditions by the source's names; none where a column has other values there.
-    fn conditions(&self, told: &[Condition]) -> Option<Vec<Condition>> {
-        let conditions = told.iter().map(|it| {
-            let column = self.shape.untouched(it.column())?;
-            Some(it.clone().about(column))
-        });
-        conditions.collect()
+    /// Conditions by the source's names and values. A value that was treated is known by the groups that
+    /// the source has told of: whoever asks for it has it from there.
+    fn conditions(&self, told: &[Condition]) -> Asked {
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut conditions = Vec::with_capacity(told.len());
+        for condition in told {
+            let Some((column, same)) = self.shape.of_source(condition.column()) else {
+                return Asked::Unknown;
+            };
+            let condition = match condition {
+                condition if same => condition.clone().about(column),
+                Condition::OneOf { values, .. } => {
+                    let plain = values
+                        .iter()
+                        .filter_map(|value| seen.get(&(column.to_owned(), value.clone())));
+                    let plain: Vec<&String> = plain.flatten().collect();
+                    if plain.is_empty() {
+                        return Asked::Nothing;
+                    }
+                    Condition::one_of(column, plain)
+                }
+                Condition::Between { .. } => return Asked::Unknown,
+            };
+            conditions.push(condition);
+        }
+        Asked::For(conditions)
     }
 }
 
@@ -84,18 +129,26 @@ impl Source for ShapedSource {
 
     fn read(&self, mut request: ReadRequest) -> BoxStream<'_, Result<SourceBatch>> {
         request.stream = Arc::clone(self.shape.source());
+        let errand = match &request.selection {
+            Selection::Changes { .. } => Errand::Delivery,
+            _ => Errand::Comparison,
+        };
         if let Selection::Matching(conditions) = &request.selection {
-            let Some(conditions) = self.conditions(conditions) else {
-                let what = "records cannot be asked for by a column that is not in the destination as it \
-                            is at the source";
-                let error = Error::new(ErrorKind::Unsupported, what);
-                return stream::once(async { Err(error) }).boxed();
+            let conditions = match self.conditions(conditions) {
+                Asked::For(conditions) => conditions,
+                Asked::Nothing => return stream::empty().boxed(),
+                Asked::Unknown => {
+                    let what = "records cannot be asked for by a column that is not in the destination \
+                                as it is at the source";
+                    let error = Error::new(ErrorKind::Unsupported, what);
+                    return stream::once(async { Err(error) }).boxed();
+                }
             };
             request.selection = Selection::Matching(conditions);
         }
         let pages = self.source.read(request);
         pages
-            .map(|page| page.and_then(|page| self.shape.apply(page)))
+            .map(move |page| page.and_then(|page| self.shape.apply(page, errand)))
             .boxed()
     }
 
@@ -103,14 +156,18 @@ impl Source for ShapedSource {
         let Some(stream) = self.asked(&query.stream.totals) else {
             return Ok(None);
         };
-        let Some(matching) = self.conditions(&query.matching) else {
-            return Ok(None);
+        let matching = match self.conditions(&query.matching) {
+            Asked::For(matching) => matching,
+            Asked::Nothing => return Ok(Some(ControlTotals::default())),
+            Asked::Unknown => return Ok(None),
         };
         let mut asked = query.clone();
         (asked.stream, asked.matching) = (Arc::new(stream), matching);
         let totals = self.source.control_totals(&asked).await?;
+        let mut seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        let group_by = &asked.stream.totals.group_by;
         totals
-            .map(|totals| self.shape.totals(totals, &asked.stream.totals.group_by))
+            .map(|totals| self.shape.totals(totals, group_by, &mut seen))
             .transpose()
     }
 

@@ -1,6 +1,6 @@
 //! The stage between the source's pages and the cutter.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -38,6 +38,18 @@ pub(crate) struct Shape {
     accepted: Option<AcceptedContract>,
     reread: bool,
     not_compared: Vec<String>,
+}
+
+/// What the source calls a group, by its column there and what the destination calls it.
+pub(crate) type Seen = BTreeMap<(String, String), BTreeSet<String>>;
+
+/// What a page is read for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Errand {
+    /// To be delivered: what is left out of it is counted.
+    Delivery,
+    /// To be looked at.
+    Comparison,
 }
 
 /// A column of the destination.
@@ -155,7 +167,7 @@ impl Shape {
 
     /// A page as the destination gets it. Rows that do not fit are among its rejected records, as the
     /// source delivered them but for values that nobody is to see. Pages of keys have key columns only.
-    pub(crate) fn apply(&self, mut page: SourceBatch) -> Result<SourceBatch> {
+    pub(crate) fn apply(&self, mut page: SourceBatch, on: Errand) -> Result<SourceBatch> {
         self.concealed.conceal(&mut page.rejected);
         let rows = page.rows;
         let whole = self
@@ -167,7 +179,7 @@ impl Shape {
         let mut refused = Refused::default();
         if whole {
             for left_out in &self.left_out {
-                left_out.count(&rows, &mut refused)?;
+                left_out.leave_out(&rows, on, &mut refused)?;
             }
         }
         let is_wanted = |slot: &&Slot| whole || self.destination.key.contains(slot.field.name());
@@ -237,21 +249,23 @@ impl Shape {
         Ok(letters)
     }
 
-    /// The source's name of a column that has the same values on both sides.
-    pub(crate) fn untouched(&self, column: &str) -> Option<&str> {
+    /// The source's name of a column of the destination, and whether it has the same values there.
+    pub(crate) fn of_source(&self, column: &str) -> Option<(&str, bool)> {
         self.slots.iter().find_map(|slot| match &slot.supply {
             Supply::Column { name, treat } if slot.field.name() == column => {
-                matches!(treat, Treat::Keep).then_some(name.as_str())
+                Some((name.as_str(), matches!(treat, Treat::Keep)))
             }
             _ => None,
         })
     }
 
-    /// The source's totals, grouped as the destination groups them.
+    /// The source's totals, grouped as the destination groups them. What a group is called there is noted
+    /// in `seen`, for the source to be asked for it.
     pub(crate) fn totals(
         &self,
         totals: ControlTotals,
         group_by: &[String],
+        seen: &mut Seen,
     ) -> Result<ControlTotals> {
         let treats: Vec<Option<(&Treat, _)>> = group_by
             .iter()
@@ -272,9 +286,15 @@ impl Shape {
         }
         let mut shaped = ControlTotals::default();
         for (mut key, group) in totals.groups {
-            for (text, treat) in key.iter_mut().zip(&treats) {
-                if let Some((treat, kind)) = treat {
-                    *text = treated_text(text, treat, *kind);
+            for ((text, treat), name) in key.iter_mut().zip(&treats).zip(group_by) {
+                if let Some((treat, kind)) = treat
+                    && !matches!(treat, Treat::Keep)
+                {
+                    let treated = treated_text(text, treat, *kind);
+                    let plain = std::mem::replace(text, treated.clone());
+                    seen.entry((name.clone(), treated))
+                        .or_default()
+                        .insert(plain);
                 }
             }
             shaped.add(key, group)?;
@@ -427,10 +447,12 @@ impl Refused {
 }
 
 impl LeftOut {
-    fn count(&self, rows: &RecordBatch, refused: &mut Refused) -> Result<()> {
+    fn leave_out(&self, rows: &RecordBatch, on: Errand, refused: &mut Refused) -> Result<()> {
         let array = rows.column_by_name(&self.column).ok_or_else(lacking)?;
         let values = array.len() - array.null_count();
-        self.values.fetch_add(values as u64, Ordering::Relaxed);
+        if on == Errand::Delivery {
+            self.values.fetch_add(values as u64, Ordering::Relaxed);
+        }
         if self.rejects && values > 0 {
             for row in (0..array.len()).filter(|&row| array.is_valid(row)) {
                 let reason = "the stream's contract does not have this column, or not of this type, \
