@@ -39,11 +39,19 @@ async fn a_stream_that_evolves_gains_columns_and_keeps_those_that_go() {
         world.things.set(2, &[("due", "3.50"), ("rank", "7")]);
         let planned = world.pipeline("").plan().await.unwrap();
         assert_eq!(
-            (planned[0].differences.len(), planned[0].changes.len()),
+            (
+                planned[0].differences.len(),
+                planned[0].sinks[0].changes.len()
+            ),
             (2, 1),
             "{planned:?}"
         );
-        assert!(planned[0].statements.iter().any(|it| it.contains("rank")));
+        assert!(
+            planned[0].sinks[0]
+                .statements
+                .iter()
+                .any(|it| it.contains("rank"))
+        );
         let report = world.complete("").await;
         assert_eq!(
             rows(&world, "recordno, name, due, rank").await,

@@ -172,7 +172,7 @@ async fn a_changed_mapping_is_told_and_what_was_delivered_follows_it() {
         let hashed = "[streams.thing.columns]\nname = { treat = { hash = \"people\" } }";
         let planned = world.pipeline(hashed).plan().await.unwrap();
         assert!(
-            planned[0].reread && planned[0].changes.is_empty(),
+            planned[0].reread && planned[0].sinks[0].changes.is_empty(),
             "{planned:?}"
         );
         let report = world.complete(hashed).await;

@@ -318,7 +318,7 @@ impl World {
     pub(crate) fn pipeline(&self, shaping: &str) -> Pipeline {
         let parts = Parts {
             source: Arc::clone(&self.things) as _,
-            sink: self.warehouse.as_sink(),
+            sinks: vec![self.warehouse.as_sink()],
             store: Arc::new(self.store()),
             spool: Arc::new(FolderSpool::open(self.folder.path().join("spool")).unwrap()),
         };
