@@ -24,6 +24,9 @@ const KEYS_A_BATCH: usize = 4_096;
 /// Most days whose keys are compared by themselves; where more differ, all keys are.
 const MOST_DAYS: usize = 1_000;
 
+/// Where a stream has more dead letters, numbers of records tell nothing of deletes, and keys are compared.
+const MOST_LETTERS: usize = 10_000;
+
 impl Extraction {
     /// Hands over the deletes of a window whose changes are all handed over. Gives the source's totals
     /// where it had to ask for them and they still hold.
@@ -66,11 +69,18 @@ impl Extraction {
             }
         }
         let in_step = self.in_step().await?;
-        let totals = self.totals_of_as_many(&in_step).await?;
+        let undelivered = self.undelivered(&in_step).await?;
+        let totals = self.totals_of_as_many(&in_step, &undelivered).await?;
         if totals.is_some() {
             return Ok(totals);
         }
-        let certainty = match self.days_that_differ(&in_step).await? {
+        let days = if undelivered.iter().all(|it| *it == Some(0)) {
+            self.days_that_differ(&in_step).await?
+        } else {
+            // A day with as many rejected records as deleted ones would look unchanged.
+            None
+        };
+        let certainty = match days {
             Some(days) => {
                 self.list_keys_of(days).await?;
                 Certainty::InParts
@@ -201,19 +211,53 @@ impl Extraction {
         Ok(keys)
     }
 
-    /// The source's totals, if it has as many records as were delivered to each sink that is in step.
+    /// For each sink that is in step, how many records the source has that were rejected on the way to it
+    /// and never delivered; none where that cannot be told.
+    async fn undelivered(&self, in_step: &[bool]) -> Result<Vec<Option<u64>>> {
+        let mut undelivered = Vec::new();
+        for scope in self.scopes(in_step) {
+            undelivered.push(self.undelivered_to(scope).await?);
+        }
+        Ok(undelivered)
+    }
+
+    async fn undelivered_to(&self, scope: &Scope) -> Result<Option<u64>> {
+        let Parts { source, store, .. } = &self.pipeline.parts;
+        let letters = store.dead_letters(scope, MOST_LETTERS).await?;
+        if letters.len() == MOST_LETTERS || letters.iter().any(|letter| letter.key.is_none()) {
+            return Ok(None);
+        }
+        let keys: BTreeSet<_> = letters.into_iter().filter_map(|it| it.key).collect();
+        let mut keys: Vec<_> = keys.into_iter().collect();
+        let live = store.live_keys(scope, &keys).await?;
+        let live: HashSet<_> = live.into_iter().collect();
+        keys.retain(|key| !live.contains(key));
+        if keys.is_empty() {
+            return Ok(Some(0));
+        }
+        let existing = source.existing(&self.stream, &keys).await?;
+        Ok(existing.map(|existing| existing.len() as u64))
+    }
+
+    /// The source's totals, if it has as many records as were delivered to each sink that is in step,
+    /// besides those that were rejected.
     ///
     /// Every delivered record was in the source, so equal numbers mean equal sets, unless a record
     /// became visible late and another was deleted meanwhile; the next run's lookback delivers the
     /// late one, and then the numbers differ.
-    async fn totals_of_as_many(&self, in_step: &[bool]) -> Result<Option<ControlTotals>> {
+    async fn totals_of_as_many(
+        &self,
+        in_step: &[bool],
+        undelivered: &[Option<u64>],
+    ) -> Result<Option<ControlTotals>> {
         let Parts { source, store, .. } = &self.pipeline.parts;
         let query = TotalsQuery::of(Arc::clone(&self.stream)).modified_before(self.window.until);
         let Some(totals) = source.control_totals(&query).await? else {
             return Ok(None);
         };
-        for scope in self.scopes(in_step) {
-            if store.live_records(scope).await? != totals.records() {
+        for (scope, undelivered) in self.scopes(in_step).zip(undelivered) {
+            let live = store.live_records(scope).await?;
+            if undelivered.map(|undelivered| live + undelivered) != Some(totals.records()) {
                 return Ok(None);
             }
         }

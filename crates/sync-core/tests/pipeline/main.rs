@@ -216,6 +216,22 @@ fn records_that_cannot_be_read_or_are_refused_are_kept_and_the_rest_goes_on() {
     world.assert_equal();
 }
 
+#[test]
+fn a_delete_is_found_also_where_as_many_records_were_rejected() {
+    let world = World::new(4, DeleteDetection::KeySet);
+    for key in 0..6 {
+        world.books.set(key, 1);
+    }
+    world.books.unreadable.lock().unwrap().insert(2);
+    world.books.pass(3600);
+    world.run_whole();
+    // The books have five records now, and so has the warehouse.
+    world.books.delete(5);
+    world.books.pass(3600);
+    assert_eq!(world.run_whole().streams[0].deleted, 1);
+    assert!(!world.warehouse.rows().contains_key(&5));
+}
+
 /// What version 4 of the store's schema added.
 const BACK_TO_VERSION_3: &str = "
     DROP TABLE contracts;
