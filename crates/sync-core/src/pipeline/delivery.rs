@@ -73,11 +73,11 @@ impl Delivery {
         let Parts { store, .. } = self.parts();
         let sink = &self.sink;
         let plan = sink.plan(&self.stream).await?;
-        // Also where nothing changes: the sink may have tables of its own to see to.
-        sink.prepare(&plan).await?;
         if plan.is_empty() {
-            return Ok(());
+            // The sink may have tables of its own to see to.
+            return sink.prepare(&plan).await;
         }
+        // Before it is done, because afterwards nothing would tell a later run that it was.
         let body = serde_json::json!({
             "scope": self.scope(),
             "changes": plan.changes,
@@ -86,6 +86,7 @@ impl Delivery {
         store
             .note(&self.claim, EntryKind::SchemaChanged, &body.to_string())
             .await?;
+        sink.prepare(&plan).await?;
         self.observe(Event::SchemaChanged {
             sink: self.sink.name(),
             plan: &plan,
