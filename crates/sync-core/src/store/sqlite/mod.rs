@@ -452,3 +452,36 @@ impl Store for SqliteStore {
             .await
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_disk_is_an_error_that_keeps_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = SqliteStore::open(folder.path().join("state.db")).unwrap();
+        let limit = |pages: i64| {
+            let connection = unpoisoned(&store.shared.connection);
+            let set = connection.pragma_update_and_check(None, "max_page_count", pages, |_| Ok(()));
+            set.unwrap();
+        };
+        let start = RunStart {
+            run: RunId::generate(),
+            pipeline: "books".into(),
+            sink: "sqlite".into(),
+            company: "DEMO".into(),
+            settings: "x".repeat(1 << 20),
+        };
+        limit(1);
+        let error = store.begin_run(&start).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unavailable);
+        for part in ["disk is full", "run again", "state.db"] {
+            assert!(error.chain().contains(part), "{}", error.chain());
+        }
+        assert_eq!(store.entries(0, 9).await.unwrap(), []);
+        limit(1 << 20);
+        store.begin_run(&start).await.unwrap();
+        assert!(store.verify(&[]).await.unwrap().is_intact());
+    }
+}
