@@ -42,7 +42,7 @@ pub enum EntryKind {
     Configured,
     /// A run ended, with this outcome.
     RunEnded,
-    /// A table was created or changed, or another contract of a stream was accepted.
+    /// A table is about to be created or changed, or another contract of a stream was accepted.
     SchemaChanged,
     /// A stream is read whole once more, because what was delivered of it has an older shape.
     RereadBegun,

@@ -1,0 +1,239 @@
+//! Source, sink, store and spool with a step noted around each call.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use arrow_array::RecordBatch;
+use async_trait::async_trait;
+use futures_util::StreamExt as _;
+use futures_util::stream::BoxStream;
+use sync_core::ledger::{Entry, EntryKind, Head, Verification};
+use sync_core::shape::{AcceptedContract, Difference};
+use sync_core::spool::{Listed, Ownership, Spool, Spooled};
+use sync_core::store::{
+    Claim, DeadLetter, Discard, KeptPayload, Lease, LeaseRequest, Letter, LetterFilter, LetterId,
+    LetterPage, LostBatch, PreparedBatch, RecordAudit, Removal, RunStart, Scope, Settlement, Store,
+    UnsettledBatch,
+};
+use sync_core::tie_out::TieOutRecord;
+use sync_core::{
+    Batch, BatchId, Capabilities, Checkpoint, ControlTotals, Cursor, Deletion, Digest, Finding,
+    FlushReceipt, Landed, ReadRequest, Receipt, RecordId, RecordKey, Result, RunId, RunMark,
+    SchemaPlan, Sink, Source, SourceBatch, StreamDescriptor, StreamName, TotalsQuery, Window,
+};
+use time::OffsetDateTime;
+
+use crate::home::{Home, Road};
+use crate::steps::Steps;
+use crate::witness::Witness;
+
+/// The same road, with a step around each call, and a witness in the destination.
+pub(crate) fn stepped(road: Road, home: &Home, steps: &Arc<Steps>) -> Road {
+    let steps = || Arc::clone(steps);
+    Road {
+        sink: Arc::new(SteppedSink {
+            inner: road.sink,
+            steps: steps(),
+            witness: Witness::of(home),
+        }),
+        store: Arc::new(SteppedStore {
+            inner: road.store,
+            steps: steps(),
+        }),
+        spool: Arc::new(SteppedSpool {
+            inner: road.spool,
+            steps: steps(),
+        }),
+    }
+}
+
+pub(crate) fn stepped_source(source: impl Source + 'static, steps: &Arc<Steps>) -> Arc<dyn Source> {
+    Arc::new(SteppedSource {
+        inner: Arc::new(source),
+        steps: Arc::clone(steps),
+    })
+}
+
+/// Implements a trait by calls that are handed on, each with a step around it. The step is named by
+/// trait and method, or in the words that follow the method's result.
+macro_rules! stepped {
+    (
+        $trait:ident for $type:ident as $area:literal {
+            $(fn $method:ident($($argument:ident: $of:ty),*) -> $result:ty $(, named $name:expr)?;)*
+        }
+        $($own:tt)*
+    ) => {
+        #[async_trait]
+        impl $trait for $type {
+            $(
+                async fn $method(&self $(, $argument: $of)*) -> Result<$result> {
+                    #[allow(unused_mut, unused_assignments)]
+                    let mut name = concat!($area, ".", stringify!($method)).to_owned();
+                    $(name = format!("{name}({})", $name);)?
+                    let call = self.inner.$method($($argument),*);
+                    self.steps.around(&name, call).await
+                }
+            )*
+            $($own)*
+        }
+    };
+}
+
+#[derive(Debug)]
+struct SteppedSource {
+    inner: Arc<dyn Source>,
+    steps: Arc<Steps>,
+}
+
+stepped! {
+    Source for SteppedSource as "source" {
+        fn now() -> OffsetDateTime;
+        fn check() -> Vec<Finding>;
+        fn discover() -> Vec<StreamDescriptor>;
+        fn control_totals(query: &TotalsQuery) -> Option<ControlTotals>;
+        fn existing(stream: &Arc<StreamDescriptor>, keys: &[RecordKey]) -> Option<Vec<RecordKey>>;
+    }
+
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn company(&self) -> &str {
+        self.inner.company()
+    }
+
+    fn read(&self, request: ReadRequest) -> BoxStream<'_, Result<SourceBatch>> {
+        let pages = self.inner.read(request);
+        let page = async |page| self.steps.around("source.page", async { page }).await;
+        pages.then(page).boxed()
+    }
+
+    fn deletions(
+        &self,
+        stream: Arc<StreamDescriptor>,
+        window: Window,
+    ) -> BoxStream<'_, Result<Vec<Deletion>>> {
+        self.inner.deletions(stream, window)
+    }
+
+    fn findings(&self) -> Vec<Finding> {
+        self.inner.findings()
+    }
+
+    fn calls(&self, stream: &StreamName) -> u64 {
+        self.inner.calls(stream)
+    }
+}
+
+#[derive(Debug)]
+struct SteppedSink {
+    inner: Arc<dyn Sink>,
+    steps: Arc<Steps>,
+    witness: Witness,
+}
+
+stepped! {
+    Sink for SteppedSink as "sink" {
+        fn check() -> Vec<Finding>;
+        fn plan(stream: &StreamDescriptor) -> SchemaPlan;
+        fn write(batch: &Batch) -> Receipt, named batch.operation().as_str();
+        fn flush(stream: &StreamName) -> FlushReceipt;
+        fn lookup(batch: &BatchId) -> Landed;
+        fn control_totals(query: &TotalsQuery) -> Option<ControlTotals>;
+        fn keep_run(run: &RunMark) -> ();
+        fn record_tie_out(record: &TieOutRecord) -> ();
+        fn ledger_entries(pipeline: &str) -> Vec<Digest>;
+    }
+
+    fn name(&self) -> &str {
+        self.inner.name()
+    }
+
+    fn capabilities(&self) -> Capabilities {
+        self.inner.capabilities()
+    }
+
+    async fn prepare(&self, plan: &SchemaPlan) -> Result<()> {
+        let prepared = self.steps.around("sink.prepare", self.inner.prepare(plan)).await;
+        if prepared.is_ok() {
+            self.witness.watch(&plan.stream).await;
+        }
+        prepared
+    }
+}
+
+#[derive(Debug)]
+struct SteppedSpool {
+    inner: Arc<dyn Spool>,
+    steps: Arc<Steps>,
+}
+
+stepped! {
+    Spool for SteppedSpool as "spool" {
+        fn put(batch: &Batch) -> Spooled;
+        fn get(spooled: &Spooled) -> RecordBatch;
+        fn remove(name: &str) -> ();
+        fn claim(store: Digest) -> Ownership;
+        fn list() -> Vec<Listed>;
+    }
+}
+
+#[derive(Debug)]
+struct SteppedStore {
+    inner: Arc<dyn Store>,
+    steps: Arc<Steps>,
+}
+
+stepped! {
+    Store for SteppedStore as "store" {
+        fn acquire(request: &LeaseRequest) -> Lease;
+        fn renew(lease: &Lease, duration: Duration) -> Lease;
+        fn release(lease: &Lease) -> ();
+        fn leases() -> Vec<Lease>;
+        fn begin_run(start: &RunStart) -> ();
+        fn end_run(run: RunId, outcome: &str) -> Head;
+        fn checkpoint(scope: &Scope) -> Checkpoint;
+        fn open_window(claim: &Claim, window: Window) -> ();
+        fn contract(scope: &Scope) -> Option<AcceptedContract>;
+        fn accept_contract(
+            claim: &Claim,
+            accepted: &AcceptedContract,
+            differences: &[Difference]
+        ) -> ();
+        fn begin_reread(claim: &Claim) -> ();
+        fn changed(scope: &Scope, records: &[(RecordKey, RecordId)]) -> Vec<bool>;
+        fn prepare(claim: &Claim, batch: &PreparedBatch, unreadable: &[DeadLetter]) -> Digest,
+            named batch.place.operation.as_str();
+        fn settle(claim: &Claim, settlement: Settlement) -> (),
+            named settlement.batch.place.operation.as_str();
+        fn advance(claim: &Claim, cursor: Option<&Cursor>, unreadable: &[DeadLetter]) -> ();
+        fn note_window_read(claim: &Claim) -> ();
+        fn complete_window(claim: &Claim) -> ();
+        fn unsettled(scope: &Scope) -> Vec<UnsettledBatch>;
+        fn give_up(claim: &Claim, lost: &LostBatch) -> ();
+        fn payloads() -> Vec<KeptPayload>;
+        fn forget_payloads(run: RunId, removal: &Removal) -> ();
+        fn live_records(scope: &Scope) -> u64;
+        fn live_by_period(scope: &Scope) -> Option<BTreeMap<String, u64>>;
+        fn live_keys(scope: &Scope, keys: &[RecordKey]) -> Vec<RecordKey>;
+        fn keys_of_owners(scope: &Scope, owners: &[String]) -> Vec<RecordKey>;
+        fn begin_census(claim: &Claim, periods: Option<&[String]>) -> ();
+        fn count_keys(claim: &Claim, keys: &[RecordKey]) -> ();
+        fn missing_keys(scope: &Scope, after: Option<&RecordKey>, limit: usize) -> Vec<RecordKey>;
+        fn note(claim: &Claim, kind: EntryKind, body: &str) -> Digest, named kind.as_str();
+        fn audit(scope: &Scope, key: &RecordKey) -> RecordAudit;
+        fn dead_letters(scope: &Scope, limit: usize) -> Vec<DeadLetter>;
+        fn letters(filter: &LetterFilter, page: LetterPage) -> Vec<Letter>;
+        fn count_letters(filter: &LetterFilter) -> u64;
+        fn discard_letters(scope: &Scope, discard: &Discard) -> ();
+        fn supersede_letters(claim: &Claim, letters: &[LetterId]) -> ();
+        fn prepare_retry(claim: &Claim, batch: &PreparedBatch, letters: &[LetterId]) -> Digest;
+        fn entries(after: u64, limit: usize) -> Vec<Entry>;
+        fn verify(known: &[Digest]) -> Verification;
+    }
+
+    fn abandon(&self, lease: &Lease) {
+        self.inner.abandon(lease);
+    }
+}
