@@ -282,10 +282,18 @@ pub(crate) fn ledger_entries(dialect: &dyn Dialect, table: &str) -> String {
     )
 }
 
-/// The statement that notes a batch. Its arguments are those of [`Marker`], in the order of its
-/// fields.
+/// The statement that notes a batch, or that it was written again. Its arguments are those of [`Marker`],
+/// in the order of its fields.
 pub(crate) fn note_batch(dialect: &dyn Dialect) -> String {
-    insert(dialect, BATCHES, &BATCH_COLUMNS)
+    let again = ["rejected", "written_at"]
+        .map(|name| dialect.identifier(name))
+        .map(|name| format!("{name} = excluded.{name}"));
+    format!(
+        "{} ON CONFLICT ({}) DO UPDATE SET {}",
+        insert(dialect, BATCHES, &BATCH_COLUMNS),
+        dialect.identifier("batch_id"),
+        again.join(", ")
+    )
 }
 
 /// The statement that notes a run, where it is not noted. Its arguments are those of [`RunRow`], in the
@@ -366,8 +374,13 @@ pub(crate) struct Marker {
 }
 
 impl Marker {
-    /// The row that lets [`receipt_from`] give `receipt` back.
-    pub(crate) fn new(delivery: &Delivery, receipt: &Receipt) -> Result<Self> {
+    /// The row that lets [`receipt_from`] give `receipt` back, with what `before` says of rows that are
+    /// left out this time.
+    pub(crate) fn new(
+        delivery: &Delivery,
+        receipt: &Receipt,
+        before: Option<&Receipt>,
+    ) -> Result<Self> {
         let BatchPlace {
             pipeline,
             company,
@@ -375,6 +388,16 @@ impl Marker {
             window,
             ordinal,
         } = &delivery.place;
+        let written = &delivery.rows_of_whole;
+        let of_whole = |rejection: &Rejection| Rejection {
+            row: (written.get(rejection.row).copied()).unwrap_or(rejection.row),
+            ..rejection.clone()
+        };
+        let mut rejected: Vec<_> = receipt.rejected.iter().map(of_whole).collect();
+        let left_out = before.into_iter().flat_map(|receipt| &receipt.rejected);
+        let left_out = left_out.filter(|it| written.binary_search(&it.row).is_err());
+        rejected.extend(left_out.cloned());
+        rejected.sort_by_key(|rejection| rejection.row);
         Ok(Self {
             batch_id: delivery.id.to_string(),
             stream: delivery.stream.name.as_str().to_owned(),
@@ -384,8 +407,8 @@ impl Marker {
             window_from: window.from.map(stored_time::text),
             window_until: stored_time::text(window.until),
             ordinal: number(*ordinal)?,
-            rows: number(delivery.rows.num_rows() as u64)?,
-            rejected: serde_json::to_string(&receipt.rejected).map_err(|error| {
+            rows: number(delivery.of_whole as u64)?,
+            rejected: serde_json::to_string(&rejected).map_err(|error| {
                 let what = "the refused rows cannot be written down";
                 Error::new(ErrorKind::Internal, what).caused_by(error)
             })?,

@@ -14,16 +14,35 @@ pub(crate) struct Delivery {
     pub(crate) place: BatchPlace,
     pub(crate) rows: RecordBatch,
     pub(crate) ledger_entry: Option<Digest>,
+    pub(crate) marked: Marked,
+    /// The numbers that the rows have in the whole batch.
+    pub(crate) rows_of_whole: Vec<usize>,
+    /// How many rows the whole batch has.
+    pub(crate) of_whole: usize,
+}
+
+/// What is done about a batch that is there already.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Marked {
+    /// Nothing: its first receipt is given again.
+    Stays,
+    /// Its rows are written again.
+    IsRewritten,
 }
 
 impl Delivery {
-    pub(crate) fn of(batch: &Batch) -> Self {
+    pub(crate) fn of(batch: &Batch, marked: Marked) -> Self {
         Self {
             id: batch.id(),
             stream: Arc::clone(batch.stream()),
             place: batch.place().clone(),
             rows: batch.rows().clone(),
             ledger_entry: batch.ledger_entry(),
+            marked,
+            rows_of_whole: (0..batch.len())
+                .map(|row| batch.row_of_whole(row))
+                .collect(),
+            of_whole: batch.of_whole(),
         }
     }
 }

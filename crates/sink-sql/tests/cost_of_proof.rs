@@ -28,14 +28,15 @@ use sync_core::pipeline::{Parts, Pipeline, PipelineOptions};
 use sync_core::shape::{AcceptedContract, Difference};
 use sync_core::spool::{FolderSpool, Spool, Spooled};
 use sync_core::store::{
-    Claim, DeadLetter, Discard, FencingToken, KeptPayload, Lease, LeaseRequest, Letter,
-    LetterFilter, LetterId, LetterPage, LostBatch, PreparedBatch, RecordAudit, Removal, RunStart,
-    Scope, Settlement, SqliteStore, Store, UnsettledBatch,
+    BatchQuery, Claim, DeadLetter, Discard, FencingToken, KeptBatch, KeptPayload, Lease,
+    LeaseRequest, Letter, LetterFilter, LetterId, LetterPage, LostBatch, PreparedBatch,
+    RecordAudit, Removal, Replayed, Replaying, RunStart, Scope, Settlement, SqliteStore, Store,
+    UnsettledBatch,
 };
 use sync_core::{
-    Batch, Checkpoint, ControlTotals, Cursor, Digest, Finding, OpenWindow, ReadRequest, RecordId,
-    RecordKey, Result, RunId, Source, SourceBatch, StreamDescriptor, StreamName, TotalsQuery,
-    Window,
+    Batch, BatchId, Checkpoint, ControlTotals, Cursor, Digest, Finding, OpenWindow, ReadRequest,
+    RecordId, RecordKey, Result, RunId, Source, SourceBatch, StreamDescriptor, StreamName,
+    TotalsQuery, Window,
 };
 use time::OffsetDateTime;
 
@@ -284,6 +285,33 @@ impl Store for Forgetful {
         Ok(0)
     }
     async fn discard_letters(&self, _: &Scope, _: &Discard) -> Result<()> {
+        Ok(())
+    }
+    async fn latest_letters(&self, _: &Scope, letters: &[LetterId]) -> Result<Vec<bool>> {
+        Ok(vec![true; letters.len()])
+    }
+    async fn note_read(&self, _: &Claim, _: u64) -> Result<()> {
+        Ok(())
+    }
+    async fn read_of_window(&self, _: &Scope) -> Result<u64> {
+        Ok(0)
+    }
+    async fn remember_stream(&self, _: &Claim, _: &StreamDescriptor) -> Result<()> {
+        Ok(())
+    }
+    async fn remembered_stream(&self, _: &Scope) -> Result<Option<StreamDescriptor>> {
+        Ok(None)
+    }
+    async fn batches(&self, _: &BatchQuery) -> Result<Vec<KeptBatch>> {
+        Ok(Vec::new())
+    }
+    async fn latest(&self, _: &Scope, _: &BatchId, records: &[RecordKey]) -> Result<Vec<bool>> {
+        Ok(vec![true; records.len()])
+    }
+    async fn begin_replay(&self, _: &Claim, _: &Replaying) -> Result<Digest> {
+        Ok(Head::genesis().hash)
+    }
+    async fn settle_replay(&self, _: &Claim, _: &Replayed) -> Result<()> {
         Ok(())
     }
     async fn supersede_letters(&self, _: &Claim, _: &[LetterId]) -> Result<()> {

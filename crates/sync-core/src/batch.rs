@@ -126,6 +126,14 @@ pub struct Batch {
     keys: Vec<RecordKey>,
     record_ids: Vec<RecordId>,
     ledger_entry: Option<Digest>,
+    /// Of a batch of which rows are left out: which ones are there, and of how many.
+    part: Option<Part>,
+}
+
+#[derive(Clone, Debug)]
+struct Part {
+    rows: Vec<usize>,
+    of: usize,
 }
 
 impl Batch {
@@ -168,6 +176,7 @@ impl Batch {
             keys,
             record_ids: ids,
             ledger_entry: None,
+            part: None,
         })
     }
 
@@ -200,6 +209,7 @@ impl Batch {
             keys,
             record_ids,
             ledger_entry: None,
+            part: None,
         })
     }
 
@@ -208,6 +218,44 @@ impl Batch {
     pub fn attested(mut self, entry: Digest) -> Self {
         self.ledger_entry = Some(entry);
         self
+    }
+
+    /// The same batch without the rows that are not wanted: for a replay, which leaves out what a later
+    /// batch has replaced. Its id stays, for it is still this batch's content.
+    #[cfg(feature = "pipeline")]
+    pub(crate) fn only(self, wanted: &[bool]) -> Result<Self> {
+        if wanted.iter().all(|wanted| *wanted) {
+            return Ok(self);
+        }
+        let records = Records {
+            rows: self.rows,
+            keys: self.keys,
+            ids: self.record_ids,
+        };
+        let records = records.only(wanted)?;
+        let rows = wanted.iter().enumerate().filter(|(_, wanted)| **wanted);
+        Ok(Self {
+            part: Some(Part {
+                rows: rows.map(|(row, _)| row).collect(),
+                of: wanted.len(),
+            }),
+            rows: records.rows,
+            keys: records.keys,
+            record_ids: records.ids,
+            ..self
+        })
+    }
+
+    /// The number that a row has in the whole batch: another one only where rows before it are left out.
+    pub fn row_of_whole(&self, row: usize) -> usize {
+        let part = self.part.as_ref();
+        part.and_then(|part| part.rows.get(row).copied())
+            .unwrap_or(row)
+    }
+
+    /// How many rows the whole batch has: more than [`Batch::len`] only where some are left out.
+    pub fn of_whole(&self) -> usize {
+        self.part.as_ref().map_or(self.len(), |part| part.of)
     }
 
     /// The id.

@@ -6,7 +6,7 @@ use async_trait::async_trait;
 
 use crate::batch::Batch;
 use crate::capabilities::Capabilities;
-use crate::error::Result;
+use crate::error::{Error, ErrorKind, Result};
 use crate::finding::Finding;
 use crate::id::{BatchId, Digest};
 use crate::plan::SchemaPlan;
@@ -36,6 +36,21 @@ pub trait Sink: Debug + Send + Sync {
 
     /// Writes a batch. The same batch id twice has the same effect as once.
     async fn write(&self, batch: &Batch) -> Result<Receipt>;
+
+    /// Writes a batch's rows although the batch is there already, as a person asked for: rows that are
+    /// there are replaced, and the destination's mark of the batch tells of this writing. A batch of which
+    /// [some rows are left out](Batch::of_whole) leaves what the mark says of the others as it is.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unsupported`] where the sink cannot do this at all.
+    async fn rewrite(&self, batch: &Batch) -> Result<Receipt> {
+        let what =
+            "this sink cannot write a batch that it has already; replay what is missing alone";
+        Err(Error::new(ErrorKind::Unsupported, what)
+            .with("sink", self.name())
+            .with("batch", batch.id().to_string()))
+    }
 
     /// Makes all that was written of a stream durable, then lets readers see it.
     async fn flush(&self, stream: &StreamName) -> Result<FlushReceipt>;

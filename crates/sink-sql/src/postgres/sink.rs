@@ -24,7 +24,7 @@ use super::tie_out;
 use super::totals;
 use super::write;
 use crate::bookkeeping::{RunRow, stored_now};
-use crate::delivery::{Delivery, told};
+use crate::delivery::{Delivery, Marked, told};
 use crate::rows::Rows;
 
 /// Bigger batches would only make a transaction longer, and cost more to write again.
@@ -161,8 +161,8 @@ impl PostgresSink {
         })
     }
 
-    async fn write_batch(&self, batch: &Batch) -> Result<Receipt> {
-        let delivery = Delivery::of(batch);
+    async fn write_batch(&self, batch: &Batch, marked: Marked) -> Result<Receipt> {
+        let delivery = Delivery::of(batch, marked);
         let mut session = self.session().await?;
         let transaction = self.begin(&mut session, Purpose::Writing).await?;
         let at = stored_now(self.options.clock.as_ref());
@@ -229,7 +229,11 @@ impl Sink for PostgresSink {
     }
 
     async fn write(&self, batch: &Batch) -> Result<Receipt> {
-        told(batch, self.write_batch(batch).await)
+        told(batch, self.write_batch(batch, Marked::Stays).await)
+    }
+
+    async fn rewrite(&self, batch: &Batch) -> Result<Receipt> {
+        told(batch, self.write_batch(batch, Marked::IsRewritten).await)
     }
 
     async fn flush(&self, _stream: &StreamName) -> Result<FlushReceipt> {

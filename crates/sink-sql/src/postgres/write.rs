@@ -20,7 +20,7 @@ use super::dialect::Postgres;
 use super::merge::Staging;
 use super::schema;
 use crate::bookkeeping::{self, Marker, RunRow};
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Marked};
 use crate::planning::ExistingTable;
 use crate::statement;
 
@@ -37,9 +37,10 @@ pub(super) async fn write(
     at: OffsetDateTime,
 ) -> Result<Receipt> {
     let refused = |cause| failed(DOING, cause);
-    if let Some(receipt) = landed(transaction, dialect, delivery.id).await? {
-        return Ok(receipt);
-    }
+    let before = match landed(transaction, dialect, delivery.id).await? {
+        Some(receipt) if delivery.marked == Marked::Stays => return Ok(receipt),
+        before => before,
+    };
     let stream = &delivery.stream;
     let table = schema::prepared(transaction, dialect, stream).await?;
     let names = sent_columns(delivery);
@@ -67,7 +68,7 @@ pub(super) async fn write(
         .await
         .map_err(refused)?;
     let mut receipt = Receipt::durable(delivery.id, at);
-    let marker = Marker::new(delivery, &receipt)?;
+    let marker = Marker::new(delivery, &receipt, None)?;
     let superseded = drop_superseded(transaction, dialect, &staging, &marker)
         .await
         .map_err(refused)?;
@@ -77,7 +78,7 @@ pub(super) async fn write(
     rejected.extend(merge.all(&rows).await?);
     rejected.sort_by_key(|rejection| rejection.row);
     receipt.rejected = rejected;
-    let marker = Marker::new(delivery, &receipt)?;
+    let marker = Marker::new(delivery, &receipt, before.as_ref())?;
     note(transaction, dialect, &marker).await.map_err(refused)?;
     Ok(receipt)
 }

@@ -25,7 +25,7 @@ use super::tie_out;
 use super::totals;
 use super::write;
 use crate::bookkeeping::{RunRow, stored_now};
-use crate::delivery::{Delivery, told};
+use crate::delivery::{Delivery, Marked, told};
 use crate::rows::Rows;
 
 /// Bigger batches would only make the log grow that a transaction is kept in.
@@ -105,6 +105,17 @@ impl SqliteSink {
     pub async fn query(&self, sql: impl Into<String>) -> Result<Rows> {
         let sql = sql.into();
         self.run(move |shared| shared.reader()?.query(&sql)).await
+    }
+
+    async fn write_batch(&self, batch: &Batch, marked: Marked) -> Result<Receipt> {
+        let delivery = Delivery::of(batch, marked);
+        let written = self
+            .run_writing(move |shared, writer| {
+                let at = stored_now(shared.options.clock.as_ref());
+                write::write(writer, &delivery, at)
+            })
+            .await;
+        told(batch, written)
     }
 
     /// Runs work on the connection that writes, unless nobody waits for it any more once it has its
@@ -207,14 +218,11 @@ impl Sink for SqliteSink {
     }
 
     async fn write(&self, batch: &Batch) -> Result<Receipt> {
-        let delivery = Delivery::of(batch);
-        let written = self
-            .run_writing(move |shared, writer| {
-                let at = stored_now(shared.options.clock.as_ref());
-                write::write(writer, &delivery, at)
-            })
-            .await;
-        told(batch, written)
+        self.write_batch(batch, Marked::Stays).await
+    }
+
+    async fn rewrite(&self, batch: &Batch) -> Result<Receipt> {
+        self.write_batch(batch, Marked::IsRewritten).await
     }
 
     async fn flush(&self, _stream: &StreamName) -> Result<FlushReceipt> {

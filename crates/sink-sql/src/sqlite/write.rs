@@ -14,7 +14,7 @@ use super::dialect::Sqlite;
 use super::failure::failed;
 use super::schema;
 use crate::bookkeeping::{self, Marker, RunRow};
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, Marked};
 use crate::planning::ExistingTable;
 use crate::statement;
 
@@ -29,12 +29,13 @@ pub(super) fn write(
     let transaction = connection
         .transaction_with_behavior(TransactionBehavior::Immediate)
         .map_err(|cause| failed(DOING, cause))?;
-    if let Some(receipt) = landed(&transaction, delivery.id)? {
-        return Ok(receipt);
-    }
+    let before = match landed(&transaction, delivery.id)? {
+        Some(receipt) if delivery.marked == Marked::Stays => return Ok(receipt),
+        before => before,
+    };
     let mut receipt = Receipt::durable(delivery.id, at);
     receipt.rejected = put_rows(&transaction, delivery)?;
-    let marker = Marker::new(delivery, &receipt)?;
+    let marker = Marker::new(delivery, &receipt, before.as_ref())?;
     note(&transaction, &marker).map_err(|cause| failed(DOING, cause))?;
     transaction
         .commit()

@@ -58,6 +58,10 @@ pub enum EntryKind {
     BatchGivenUp,
     /// Payloads are removed from the spool.
     PayloadsRemoved,
+    /// A batch is about to be sent again, because a person asked for it.
+    BatchReplaying,
+    /// What became of a batch that a person asked to be sent again.
+    BatchReplayed,
     /// Everything up to a cursor is settled, without a batch.
     Advanced,
     /// Records could not be read, or were refused.
@@ -82,7 +86,7 @@ pub enum EntryKind {
 
 impl EntryKind {
     /// All of them.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 23] = [
         Self::RunBegun,
         Self::Configured,
         Self::RunEnded,
@@ -94,6 +98,8 @@ impl EntryKind {
         Self::BatchSettled,
         Self::BatchGivenUp,
         Self::PayloadsRemoved,
+        Self::BatchReplaying,
+        Self::BatchReplayed,
         Self::Advanced,
         Self::RecordsRejected,
         Self::LettersRetried,
@@ -120,6 +126,8 @@ impl EntryKind {
             Self::BatchSettled => "batch_settled",
             Self::BatchGivenUp => "batch_given_up",
             Self::PayloadsRemoved => "payloads_removed",
+            Self::BatchReplaying => "batch_replaying",
+            Self::BatchReplayed => "batch_replayed",
             Self::Advanced => "advanced",
             Self::RecordsRejected => "records_rejected",
             Self::LettersRetried => "letters_retried",

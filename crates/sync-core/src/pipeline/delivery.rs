@@ -73,6 +73,7 @@ impl Delivery {
         let Parts { store, .. } = self.parts();
         let sink = &self.sink;
         let plan = sink.plan(&self.stream).await?;
+        store.remember_stream(&self.claim, &self.stream).await?;
         if plan.is_empty() {
             // The sink may have tables of its own to see to.
             return sink.prepare(&plan).await;
@@ -214,7 +215,7 @@ impl From<UnreadableRecord> for DeadLetter {
 }
 
 /// The rows of a batch as the store knows them: with what they belong to, and where they count.
-fn settled_records(batch: &Batch) -> Result<Vec<SettledRecord>> {
+pub(super) fn settled_records(batch: &Batch) -> Result<Vec<SettledRecord>> {
     let stream = batch.stream();
     let of_column = |name: &Option<String>| {
         let name = name
@@ -244,7 +245,7 @@ fn settled_records(batch: &Batch) -> Result<Vec<SettledRecord>> {
     Ok(records.collect())
 }
 
-fn refused_row(batch: &Batch, rejection: &Rejection) -> Result<DeadLetter> {
+pub(super) fn refused_row(batch: &Batch, rejection: &Rejection) -> Result<DeadLetter> {
     let rows = batch.rows();
     if rejection.row >= rows.num_rows() {
         let what = "the sink refused a row that the batch does not have";

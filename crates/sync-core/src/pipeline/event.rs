@@ -5,7 +5,9 @@ use std::fmt::Debug;
 use crate::batch::Operation;
 use crate::error::Error;
 use crate::id::{BatchId, RunId};
+use crate::pipeline::replay::{BatchReplay, ReplayReport};
 use crate::pipeline::report::{RunReport, StreamReport};
+use crate::pipeline::retry::StreamRetry;
 use crate::plan::SchemaPlan;
 use crate::stream::StreamName;
 use crate::window::Window;
@@ -105,6 +107,30 @@ pub enum Event<'a> {
         report: &'a StreamReport,
         /// Why.
         error: &'a Error,
+    },
+    /// A replay began.
+    ReplayBegun {
+        /// Its run.
+        run: RunId,
+        /// How many batches were asked for.
+        batches: u64,
+    },
+    /// A replay is done with a batch.
+    BatchReplayed {
+        /// The stream.
+        stream: &'a StreamName,
+        /// What became of the batch.
+        replay: &'a BatchReplay,
+    },
+    /// A replay is over.
+    ReplayEnded {
+        /// What it did.
+        report: &'a ReplayReport,
+    },
+    /// A retry is done with the dead letters of a stream.
+    LettersRetried {
+        /// What became of them.
+        report: &'a StreamRetry,
     },
     /// The run is over.
     RunEnded {

@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 
 use super::delivery::{Delivery, Ending, Ready};
 use super::event::Event;
+use super::rejections::Rejections;
 use crate::error::Result;
 use crate::window::Cursor;
 
@@ -157,8 +158,11 @@ impl Lane {
     }
 
     /// The task: delivers whatever is offered, until the end.
-    pub(super) async fn deliver(&self) -> Result<()> {
-        let outcome = self.deliver_all().await;
+    pub(super) async fn deliver(&self, rejections: Result<Rejections>) -> Result<()> {
+        let outcome = match rejections {
+            Ok(rejections) => self.deliver_within(&rejections).await,
+            Err(error) => Err(error),
+        };
         if outcome.is_err() {
             let mut state = self.state();
             state.failed = true;
@@ -168,19 +172,37 @@ impl Lane {
         outcome
     }
 
-    async fn deliver_all(&self) -> Result<()> {
+    async fn deliver_within(&self, rejections: &Rejections) -> Result<()> {
+        let outcome = self.deliver_all(rejections).await;
+        if outcome.is_err()
+            && let Err(error) = rejections.keep(&self.to).await
+        {
+            // The window's own failure says more.
+            tracing::warn!(%error, "what was read of the window could not be noted");
+        }
+        outcome
+    }
+
+    async fn deliver_all(&self, rejections: &Rejections) -> Result<()> {
         loop {
             match self.next() {
                 Step::Deliver(ready) => {
                     self.to.deliver(&ready).await?;
                     self.note_settled(ready.prepared.place.ordinal);
+                    rejections.check(&self.to)?;
                 }
-                Step::CatchUp => self.catch_up().await?,
+                Step::CatchUp => {
+                    self.catch_up().await?;
+                    rejections.check(&self.to)?;
+                }
                 Step::Advance(cursor) => {
                     let store = &self.to.parts().store;
                     store.advance(&self.to.claim, Some(&cursor), &[]).await?;
                 }
-                Step::End(End::Whole(ending)) => return self.to.end(ending).await,
+                Step::End(End::Whole(ending)) => {
+                    rejections.check_all(&self.to)?;
+                    return self.to.end(ending).await;
+                }
                 Step::End(End::CutShort) => return Ok(()),
                 Step::Wait => self.work.notified().await,
             }

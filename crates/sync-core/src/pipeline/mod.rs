@@ -37,7 +37,10 @@ mod held_lease;
 mod lane;
 mod plan;
 mod recovery;
+mod rejections;
+mod replay;
 mod report;
+mod retry;
 mod spool_room;
 mod stream_run;
 mod tie_out;
@@ -46,7 +49,12 @@ mod under_way;
 pub use crate::tie_out::TieOut;
 pub use event::{Event, Observer, Unobserved};
 pub use plan::{SinkPlan, StreamPlan};
+pub use rejections::RejectionLimit;
+pub use replay::{
+    BatchReplay, ReplayOptions, ReplayOutcome, ReplayReport, ReplaySelection, StreamReplay,
+};
 pub use report::{RunReport, StreamReport};
+pub use retry::{RetryReport, StreamRetry, UnfitLetter};
 
 use delivery::Turn;
 use spool_room::{SpooledSince, shared_spool};
@@ -77,6 +85,8 @@ pub struct PipelineOptions {
     /// How long the sinks of a stream wait for one of them that is taking up what an earlier run left, or
     /// has a few batches to go before deletes are looked for. Then they go on without it.
     pub patience: Duration,
+    /// How many records of a stream may be rejected in a run before it fails; no limit by default.
+    pub rejection_limit: RejectionLimit,
 }
 
 impl Default for PipelineOptions {
@@ -93,6 +103,7 @@ impl Default for PipelineOptions {
             lease: Duration::from_secs(60),
             shaping: Shaping::default(),
             patience: Duration::from_secs(5),
+            rejection_limit: RejectionLimit::default(),
         }
     }
 }
@@ -387,6 +398,7 @@ impl Pipeline {
             "lease_seconds": options.lease.as_secs(),
             "shaping": options.shaping.told(&self.hash_keys),
             "patience_seconds": options.patience.as_secs(),
+            "rejection_limit": options.rejection_limit,
         });
         settings.to_string()
     }
@@ -413,6 +425,7 @@ impl Pipeline {
 }
 
 /// A sink of a run.
+#[derive(Clone, Debug)]
 struct Destination {
     sink: Arc<dyn Sink>,
     turn: Turn,

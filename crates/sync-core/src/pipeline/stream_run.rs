@@ -30,6 +30,7 @@ use super::delivery::{Delivery, Ending, Turn};
 use super::event::Event;
 use super::extraction::Extraction;
 use super::held_lease::HeldLease;
+use super::rejections::Rejections;
 use super::report::StreamReport;
 use super::{Destination, Pipeline};
 use crate::error::{Error, ErrorKind, Result};
@@ -358,11 +359,12 @@ impl<'a> Sinks<'a> {
             }
         }
         let mut extraction = Extraction::new(Arc::clone(pipeline), Arc::clone(stream), open);
-        for (sink, _) in &group {
+        for (sink, at) in &group {
             let delivery = &self.deliveries[*sink];
+            let rejections = Rejections::of(delivery, at.open.as_ref()).await;
             let (sink, lane) = (*sink, extraction.deliver_to(Arc::clone(delivery)));
             let step = async move {
-                let outcome = match lane.deliver().await {
+                let outcome = match lane.deliver(rejections).await {
                     Ok(()) => lane.to.parts().store.checkpoint(lane.to.scope()).await,
                     Err(error) => Err(error),
                 };

@@ -9,18 +9,22 @@ use async_trait::async_trait;
 
 use crate::batch::RecordKey;
 use crate::error::Result;
-use crate::id::{Digest, RecordId, RunId};
+use crate::id::{BatchId, Digest, RecordId, RunId};
 use crate::ledger::{Entry, EntryKind, Head, Verification};
 use crate::shape::{AcceptedContract, Difference};
+use crate::stream::StreamDescriptor;
 use crate::window::{Checkpoint, Cursor, Window};
 
 mod batches;
+#[cfg(any(feature = "sqlite", feature = "postgres"))]
+mod described;
 #[cfg(any(feature = "sqlite", feature = "postgres"))]
 mod lease;
 mod letters;
 mod payloads;
 #[cfg(feature = "postgres")]
 mod postgres;
+mod replays;
 mod scope;
 #[cfg(feature = "sqlite")]
 mod sqlite;
@@ -37,6 +41,7 @@ pub use letters::{Discard, Letter, LetterFilter, LetterId, LetterPage, LetterSta
 pub use payloads::{KeptPayload, LostBatch, Removal, RemovalReason, RemovedPayload};
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresStore, PostgresStoreOptions};
+pub use replays::{BatchQuery, BatchesThat, KeptBatch, ReplayMode, Replayed, Replaying};
 pub use scope::{Claim, FencingToken, Holder, Lease, LeaseRequest, Scope};
 #[cfg(feature = "sqlite")]
 pub use sqlite::{SqliteStore, SqliteStoreOptions};
@@ -132,6 +137,12 @@ pub trait Store: Debug + Send + Sync {
     /// Closes the open window and sets the watermark to its end; never backwards.
     async fn complete_window(&self, claim: &Claim) -> Result<()>;
 
+    /// Notes that so many records more were read of the open window, by a run that could not complete it.
+    async fn note_read(&self, claim: &Claim, records: u64) -> Result<()>;
+
+    /// How many records were read of the open window, as far as that was noted.
+    async fn read_of_window(&self, scope: &Scope) -> Result<u64>;
+
     /// The batches that were prepared and not settled, oldest first.
     async fn unsettled(&self, scope: &Scope) -> Result<Vec<UnsettledBatch>>;
 
@@ -205,6 +216,11 @@ pub trait Store: Debug + Send + Sync {
     /// or no longer waiting; then none is discarded.
     async fn discard_letters(&self, scope: &Scope, discard: &Discard) -> Result<()>;
 
+    /// For each of these letters of a stream, whether its state is the latest that is known of its record:
+    /// no later batch delivered or deleted the record, and no later letter of it waits. True where the
+    /// letter does not say which record it is.
+    async fn latest_letters(&self, scope: &Scope, letters: &[LetterId]) -> Result<Vec<bool>>;
+
     /// Closes letters of which a later state of the record is known.
     async fn supersede_letters(&self, claim: &Claim, letters: &[LetterId]) -> Result<()>;
 
@@ -216,6 +232,32 @@ pub trait Store: Debug + Send + Sync {
         batch: &PreparedBatch,
         letters: &[LetterId],
     ) -> Result<Digest>;
+
+    /// Keeps what is known of a stream, for those who send it again without asking the source.
+    async fn remember_stream(&self, claim: &Claim, stream: &StreamDescriptor) -> Result<()>;
+
+    /// What was last known of a stream; none where it was never delivered by a version that keeps this.
+    async fn remembered_stream(&self, scope: &Scope) -> Result<Option<StreamDescriptor>>;
+
+    /// Batches in the order in which they were prepared, whether their payloads are still there or not.
+    async fn batches(&self, query: &BatchQuery) -> Result<Vec<KeptBatch>>;
+
+    /// For each of these records of a batch, whether what the batch holds is the latest that is known of
+    /// it: no later batch delivered or deleted it, and where the destination refused it of this batch,
+    /// somebody still waits for it, and none of a later batch.
+    async fn latest(
+        &self,
+        scope: &Scope,
+        batch: &BatchId,
+        records: &[RecordKey],
+    ) -> Result<Vec<bool>>;
+
+    /// Notes that a batch is about to be sent again.
+    async fn begin_replay(&self, claim: &Claim, replaying: &Replaying) -> Result<Digest>;
+
+    /// Notes that the destination has a batch that was sent again: its records are known to be there, and
+    /// their letters closed; those that it refused are kept as letters, and known not to be there.
+    async fn settle_replay(&self, claim: &Claim, replayed: &Replayed) -> Result<()>;
 
     /// Entries of the ledger behind a number.
     async fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>>;

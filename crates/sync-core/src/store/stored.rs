@@ -10,10 +10,11 @@ use super::batches::{
 use super::lease::StoredLease;
 use super::letters::{Letter, LetterFilter, LetterId, LetterStatus};
 use super::payloads::KeptPayload;
+use super::replays::{BatchQuery, BatchesThat, KeptBatch};
 use super::scope::{FencingToken, Holder, Lease, Scope};
-use crate::batch::RecordKey;
+use crate::batch::{RecordKey, system};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{Digest, Hasher, RecordId};
+use crate::id::{BatchId, Digest, Hasher, RecordId};
 use crate::ledger::Entry;
 use crate::origin::{OriginSpan, origin_of};
 use crate::receipt::RejectionClass;
@@ -165,6 +166,87 @@ impl BatchRow {
     }
 }
 
+/// A row of `batches` with its stream's, whether it is settled or not.
+pub(super) struct KeptBatchRow {
+    pub(super) pipeline: String,
+    pub(super) sink: String,
+    pub(super) stream: String,
+    pub(super) batch: String,
+    pub(super) run: String,
+    pub(super) place: String,
+    pub(super) rows: i64,
+    pub(super) spooled: Option<String>,
+    pub(super) entry: Vec<u8>,
+    pub(super) settled: bool,
+}
+
+impl KeptBatchRow {
+    /// The columns, as both stores select them.
+    pub(super) const COLUMNS: &str = "scopes.pipeline, scopes.sink, scopes.stream, batches.batch,
+        batches.run, batches.place, batches.rows, batches.spooled, batches.entry,
+        batches.settled_at IS NOT NULL";
+
+    pub(super) fn batch(self) -> Result<KeptBatch> {
+        Ok(KeptBatch {
+            id: self.batch.parse()?,
+            run: self.run.parse()?,
+            scope: Scope {
+                pipeline: self.pipeline,
+                sink: self.sink,
+                stream: self.stream.parse()?,
+            },
+            place: from_json(&self.place)?,
+            rows: unsigned(self.rows),
+            spooled: self.spooled.as_deref().map(from_json).transpose()?,
+            entry: digest(&self.entry)?,
+            settled: self.settled,
+        })
+    }
+}
+
+/// A query in the values that statements take, in the order in which they take them.
+pub(super) struct QueryValues {
+    pub(super) pipeline: String,
+    pub(super) sink: String,
+    pub(super) streams: Option<Vec<String>>,
+    pub(super) ids: Option<Vec<String>>,
+    pub(super) run: Option<String>,
+    pub(super) class: Option<&'static str>,
+}
+
+impl QueryValues {
+    pub(super) fn of(query: &BatchQuery) -> Self {
+        let streams = query.streams.iter().map(|it| it.as_str().to_owned());
+        let streams: Vec<_> = streams.collect();
+        let (mut ids, mut cut_by, mut class) = (None, None, None);
+        match &query.which {
+            BatchesThat::Are | BatchesThat::Overlap { .. } => {}
+            BatchesThat::AreNamed(batches) => {
+                ids = Some(batches.iter().map(ToString::to_string).collect());
+            }
+            BatchesThat::WereCutBy(run) => cut_by = Some(run.to_string()),
+            BatchesThat::HaveWaitingLetters(of_class) => class = Some(of_class.as_str()),
+        }
+        Self {
+            pipeline: query.pipeline.clone(),
+            sink: query.sink.clone(),
+            streams: (!streams.is_empty()).then_some(streams),
+            ids,
+            run: cut_by,
+            class,
+        }
+    }
+}
+
+/// What statements leave to be looked at: windows are kept as part of a text.
+pub(super) fn is_asked_for(query: &BatchQuery, batch: &KeptBatch) -> bool {
+    let BatchesThat::Overlap { from, until } = &query.which else {
+        return true;
+    };
+    let window = batch.place.window;
+    window.from.is_none_or(|begin| begin < *until) && from.is_none_or(|from| from < window.until)
+}
+
 /// A row of `records` or `deleted_records`, with its batch's.
 pub(super) struct TraceRow {
     pub(super) record: Vec<u8>,
@@ -310,14 +392,18 @@ pub(super) fn fingerprint(letter: &DeadLetter) -> Result<Digest> {
         column: &'a Option<String>,
         text: &'a Option<String>,
         reason: &'a str,
-        fields: &'a [(String, Option<String>)],
+        fields: Vec<&'a (String, Option<String>)>,
     }
+    // Which batch it was refused of, and when that was cut, is no part of the record.
+    let own = |(name, _): &&(String, Option<String>)| {
+        name == system::DELETED || !system::ALL.contains(&name.as_str())
+    };
     let text = to_json(&Same {
         key: &letter.key,
         column: &letter.column,
         text: &letter.text,
         reason: &letter.reason,
-        fields: &letter.fields,
+        fields: letter.fields.iter().filter(own).collect(),
     })?;
     Ok(Hasher::new("intacct-sync/letter/1")
         .part(text.as_bytes())
@@ -439,4 +525,9 @@ pub(super) fn window_is_closed(batch: &PreparedBatch) -> Error {
 pub(super) fn never_opened(scope: &Scope) -> Error {
     let what = "a window was completed that was never opened";
     Error::new(ErrorKind::Internal, what).with("scope", scope.to_string())
+}
+
+pub(super) fn unknown_batch(batch: &BatchId) -> Error {
+    let what = "the store knows of no such batch of this stream";
+    Error::new(ErrorKind::NotFound, what).with("batch", batch.to_string())
 }

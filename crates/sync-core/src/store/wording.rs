@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::batches::{PreparedBatch, RunStart, Settlement};
 use super::letters::{Discard, LetterId};
 use super::payloads::{LostBatch, Removal};
+use super::replays::{Replayed, Replaying};
 use super::scope::{Claim, Scope};
 use crate::id::{BatchId, Digest, Hasher};
 use crate::ledger::EntryKind;
@@ -177,4 +178,46 @@ pub(super) fn letters_discarded(scope: &Scope, discard: &Discard) -> Told {
     } = discard;
     let body = json!({ "scope": scope, "letters": letters, "reason": reason, "by": by });
     Told::new(EntryKind::LettersDiscarded, body)
+}
+
+pub(super) fn batch_replaying(scope: &Scope, replaying: &Replaying) -> Told {
+    let Replaying {
+        batch,
+        mode,
+        rows,
+        superseded,
+    } = replaying;
+    let body = json!({
+        "scope": scope,
+        "batch": batch,
+        "mode": mode,
+        "rows": rows,
+        "superseded": superseded,
+    });
+    Told::new(EntryKind::BatchReplaying, body)
+}
+
+/// As of a batch that is settled, the numbers of the refused rows are the outcome of each record.
+pub(super) fn batch_replayed(scope: &Scope, replayed: &Replayed) -> Told {
+    let Replayed {
+        sent,
+        job,
+        at,
+        refused,
+        ..
+    } = replayed;
+    let refused: Vec<_> = refused.iter().map(|(row, _)| row).collect();
+    let body = json!({
+        "scope": scope,
+        "batch": sent.batch,
+        "mode": sent.mode,
+        "outcome": "sent",
+        "rows": sent.rows,
+        "superseded": sent.superseded,
+        "rejected": refused.len(),
+        "refused": refused,
+        "job": job,
+        "settled_at": rfc3339(*at),
+    });
+    Told::new(EntryKind::BatchReplayed, body)
 }

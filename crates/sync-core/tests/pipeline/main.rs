@@ -239,6 +239,8 @@ const BACK_TO_VERSION_3: &str = "
     DROP INDEX dead_letters_waiting;
     DROP TABLE retried_letters;
     ALTER TABLE batches DROP COLUMN letters_before;
+    ALTER TABLE scopes DROP COLUMN descriptor;
+    ALTER TABLE scopes DROP COLUMN window_read;
     ALTER TABLE dead_letters DROP COLUMN class;
     ALTER TABLE dead_letters DROP COLUMN fault;
     ALTER TABLE dead_letters DROP COLUMN status;

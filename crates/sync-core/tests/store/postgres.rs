@@ -168,6 +168,7 @@ async fn a_store_of_version_3_is_brought_up_to_date() {
         "DROP TABLE retried_letters; DROP TABLE contracts; DROP TABLE rereads;
          ALTER TABLE batches DROP COLUMN letters_before;
          ALTER TABLE scopes DROP COLUMN window_is_read;
+         ALTER TABLE scopes DROP COLUMN descriptor, DROP COLUMN window_read;
          ALTER TABLE dead_letters DROP COLUMN class, DROP COLUMN fault, DROP COLUMN status,
              DROP COLUMN attempts, DROP COLUMN attempted_at, DROP COLUMN attempt_reason,
              DROP COLUMN closed_at, DROP COLUMN resolved_by, DROP COLUMN note,

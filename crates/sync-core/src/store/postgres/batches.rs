@@ -7,7 +7,9 @@ use crate::id::Digest;
 use crate::postgres::Session;
 use crate::store::stored::{BatchRow, not_waiting, signed, to_json};
 use crate::store::wording;
-use crate::store::{Claim, DeadLetter, PreparedBatch, Scope, Settlement, UnsettledBatch};
+use crate::store::{
+    Claim, DeadLetter, PreparedBatch, Scope, SettledRecord, Settlement, UnsettledBatch,
+};
 use crate::window::rfc3339;
 
 impl Change<'_> {
@@ -59,7 +61,10 @@ impl Change<'_> {
         let Some(row) = self.row(update, values).await? else {
             return Err(not_waiting(batch));
         };
-        self.settle_records(scope, row.get(0), settlement).await?;
+        let delivered: Vec<_> = settlement.delivered().collect();
+        let operation = batch.place.operation;
+        self.settle_records(scope, row.get(0), operation, &delivered)
+            .await?;
         self.settle_letters(claim, scope, row.get(1), settlement)
             .await?;
         let update = "UPDATE scopes SET window_cursor = coalesce($1, window_cursor),
@@ -71,19 +76,26 @@ impl Change<'_> {
         self.tell(Some(claim.run), &told).await.map(drop)
     }
 
-    async fn settle_records(&self, scope: i64, number: i64, settlement: &Settlement) -> Result<()> {
-        let records = settlement.records.len();
+    /// Notes which records the destination has, or knows to be gone, by which batch.
+    pub(super) async fn settle_records(
+        &self,
+        scope: i64,
+        number: i64,
+        operation: Operation,
+        delivered: &[(u64, &SettledRecord)],
+    ) -> Result<()> {
+        let records = delivered.len();
         let (mut keys, mut ids) = (Vec::with_capacity(records), Vec::with_capacity(records));
         let (mut owners, mut periods) = (Vec::with_capacity(records), Vec::with_capacity(records));
         let mut places = Vec::with_capacity(records);
-        for (row, record) in settlement.delivered() {
+        for (row, record) in delivered {
             keys.push(record.key.as_str());
             ids.push(record.id.as_bytes().as_slice());
             owners.push(record.owner.as_deref());
             periods.push(record.period.as_deref());
-            places.push(signed(row));
+            places.push(signed(*row));
         }
-        match settlement.batch.place.operation {
+        match operation {
             Operation::Upsert => {
                 let upsert = "INSERT INTO records (scope, key, record, batch, row, owner, period)
                     SELECT $1, key, record, $2, row, owner, period

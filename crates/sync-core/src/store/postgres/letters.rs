@@ -2,7 +2,7 @@
 
 use tokio_postgres::Row;
 
-use super::change::{Change, Values, rows};
+use super::change::{Change, Values, rows, scope_number};
 use crate::error::Result;
 use crate::id::{BatchId, Digest};
 use crate::postgres::Session;
@@ -89,8 +89,8 @@ impl Change<'_> {
     }
 
     /// Keeps the refused records of a batch, or counts the attempt where it sent letters again; and
-    /// closes the letters of what the destination took, those that came after the batch excepted: they
-    /// may tell of later states.
+    /// closes the letters of what the destination took. Records that could not be read since the batch was
+    /// prepared are excepted: their letters may tell of later states.
     pub(super) async fn settle_letters(
         &self,
         claim: &Claim,
@@ -165,7 +165,8 @@ impl Change<'_> {
         }
         let update = format!(
             "UPDATE dead_letters SET status = 'resolved', closed_at = $1, resolved_by = $2
-             WHERE scope = $3 AND key = ANY ($4::text[]) AND number <= $5 AND {WAITING}
+             WHERE scope = $3 AND key = ANY ($4::text[]) AND (batch IS NOT NULL OR number <= $5)
+                 AND {WAITING}
              RETURNING number"
         );
         let (batch, last) = (batch.to_string(), letters_before.unwrap_or(i64::MAX));
@@ -222,6 +223,28 @@ fn ids(rows: &[Row]) -> Vec<LetterId> {
     ids
 }
 
+/// Whether a letter tells the latest that is known of its record. Batches that were prepared by versions
+/// that did not note which letters there were are compared by time.
+const LATEST: &str = "SELECT coalesce((SELECT NOT EXISTS (
+            SELECT 1 FROM dead_letters AS other
+            WHERE other.scope = letters.scope AND other.key = letters.key
+                AND other.status IN ('open', 'retried')
+                AND (other.at COLLATE \"C\" > letters.at
+                    OR (other.at = letters.at AND other.number > letters.number)))
+        AND CASE WHEN last.number IS NULL THEN TRUE
+            WHEN refused.number IS NOT NULL THEN last.number <= refused.number
+            WHEN last.letters_before IS NOT NULL THEN last.letters_before < letters.number
+            ELSE last.prepared_at COLLATE \"C\" < letters.at END
+    FROM dead_letters AS letters
+    LEFT JOIN batches AS refused
+        ON refused.scope = letters.scope AND refused.batch = letters.batch
+    LEFT JOIN batches AS last ON last.number = (SELECT max(either.batch) FROM (
+            SELECT batch FROM records WHERE scope = letters.scope AND key = letters.key
+            UNION ALL SELECT batch FROM deleted_records
+            WHERE scope = letters.scope AND key = letters.key) AS either)
+    WHERE letters.scope = $1 AND letters.number = given.number), false)
+    FROM unnest($2::bigint[]) WITH ORDINALITY AS given (number, place) ORDER BY given.place";
+
 const FILTER: &str = "FROM dead_letters AS letters JOIN scopes USING (scope)
     WHERE ($1::text IS NULL OR scopes.pipeline = $1) AND ($2::text IS NULL OR scopes.sink = $2)
         AND ($3::text IS NULL OR scopes.stream = $3) AND ($4::text IS NULL OR letters.class = $4)
@@ -257,6 +280,16 @@ pub(super) async fn letters(
     ];
     let found = rows(session, &select, values).await?;
     found.iter().map(|row| kept(row).letter()).collect()
+}
+
+pub(super) async fn latest(
+    session: &Session,
+    scope: &Scope,
+    letters: &[LetterId],
+) -> Result<Vec<bool>> {
+    let number = scope_number(session, scope).await?.unwrap_or_default();
+    let found = rows(session, LATEST, &[&number, &numbers(letters)]).await?;
+    Ok(found.iter().map(|row| row.get(0)).collect())
 }
 
 pub(super) async fn count(session: &Session, filter: &LetterFilter) -> Result<u64> {

@@ -10,17 +10,18 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use super::{
-    Claim, DeadLetter, Discard, KeptPayload, Lease, LeaseRequest, Letter, LetterFilter, LetterId,
-    LetterPage, LostBatch, PreparedBatch, RecordAudit, Removal, RunStart, Scope, Settlement, Store,
-    UnsettledBatch,
+    BatchQuery, Claim, DeadLetter, Discard, KeptBatch, KeptPayload, Lease, LeaseRequest, Letter,
+    LetterFilter, LetterId, LetterPage, LostBatch, PreparedBatch, RecordAudit, Removal, Replayed,
+    Replaying, RunStart, Scope, Settlement, Store, UnsettledBatch,
 };
 use crate::batch::RecordKey;
 use crate::clock::{Clock, SystemClock};
 use crate::error::Result;
-use crate::id::{Digest, RecordId, RunId};
+use crate::id::{BatchId, Digest, RecordId, RunId};
 use crate::ledger::{Entry, EntryKind, Head, Verification};
 use crate::postgres::{ConnectionOptions, Database, Session};
 use crate::shape::{AcceptedContract, Difference};
+use crate::stream::StreamDescriptor;
 use crate::window::{Checkpoint, Cursor, Window};
 
 mod audit;
@@ -34,6 +35,7 @@ mod patience;
 mod payloads;
 mod progress;
 mod records;
+mod replays;
 mod schema;
 
 use change::{Change, landed};
@@ -270,6 +272,14 @@ impl Store for PostgresStore {
         change!(self, Some(claim), |change| change.complete_window(claim))
     }
 
+    async fn note_read(&self, claim: &Claim, records: u64) -> Result<()> {
+        change!(self, Some(claim), |change| change.note_read(claim, records))
+    }
+
+    async fn read_of_window(&self, scope: &Scope) -> Result<u64> {
+        ask!(self, |session| progress::read_of_window(&session, scope))
+    }
+
     async fn unsettled(&self, scope: &Scope) -> Result<Vec<UnsettledBatch>> {
         ask!(self, |session| batches::unsettled(&session, scope))
     }
@@ -354,6 +364,10 @@ impl Store for PostgresStore {
         change!(self, None, |change| change.discard_letters(scope, discard))
     }
 
+    async fn latest_letters(&self, scope: &Scope, letters: &[LetterId]) -> Result<Vec<bool>> {
+        ask!(self, |session| letters::latest(&session, scope, letters))
+    }
+
     async fn supersede_letters(&self, claim: &Claim, letters: &[LetterId]) -> Result<()> {
         change!(self, Some(claim), |change| change
             .supersede_letters(claim, letters))
@@ -367,6 +381,40 @@ impl Store for PostgresStore {
     ) -> Result<Digest> {
         change!(self, Some(claim), |change| change
             .prepare_retry(claim, batch, letters))
+    }
+
+    async fn remember_stream(&self, claim: &Claim, stream: &StreamDescriptor) -> Result<()> {
+        change!(self, Some(claim), |change| change
+            .remember_stream(claim, stream))
+    }
+
+    async fn remembered_stream(&self, scope: &Scope) -> Result<Option<StreamDescriptor>> {
+        ask!(self, |session| replays::remembered_stream(&session, scope))
+    }
+
+    async fn batches(&self, query: &BatchQuery) -> Result<Vec<KeptBatch>> {
+        ask!(self, |session| replays::batches(&session, query))
+    }
+
+    async fn latest(
+        &self,
+        scope: &Scope,
+        batch: &BatchId,
+        records: &[RecordKey],
+    ) -> Result<Vec<bool>> {
+        ask!(self, |session| replays::latest(
+            &session, scope, batch, records
+        ))
+    }
+
+    async fn begin_replay(&self, claim: &Claim, replaying: &Replaying) -> Result<Digest> {
+        change!(self, Some(claim), |change| change
+            .begin_replay(claim, replaying))
+    }
+
+    async fn settle_replay(&self, claim: &Claim, replayed: &Replayed) -> Result<()> {
+        change!(self, Some(claim), |change| change
+            .settle_replay(claim, replayed))
     }
 
     async fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>> {

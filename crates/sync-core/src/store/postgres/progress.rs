@@ -5,7 +5,7 @@ use crate::error::Result;
 use crate::id::RunId;
 use crate::ledger::{EntryKind, Head};
 use crate::postgres::Session;
-use crate::store::stored::{ScopeRow, never_opened};
+use crate::store::stored::{ScopeRow, never_opened, signed, unsigned};
 use crate::store::wording::{self, configuration_digest};
 use crate::store::{Claim, DeadLetter, RunStart, Scope};
 use crate::window::{Checkpoint, Cursor, Window, rfc3339};
@@ -50,12 +50,21 @@ impl Change<'_> {
         let update = "UPDATE scopes SET window_from = $1, window_until = $2, window_cursor = NULL,
                       next_ordinal = CASE WHEN watermark IS NULL
                           THEN (SELECT count(*) FROM batches WHERE scope = $3) ELSE 0 END,
-                      window_is_read = false
+                      window_is_read = false, window_read = 0
                       WHERE scope = $3";
         let (from, until) = (window.from.map(rfc3339), rfc3339(window.until));
         self.execute(update, &[&from, &until, &number]).await?;
         let told = wording::window_opened(&claim.scope, window);
         self.tell(Some(claim.run), &told).await.map(drop)
+    }
+
+    pub(super) async fn note_read(&self, claim: &Claim, records: u64) -> Result<()> {
+        let number = self.scope(&claim.scope).await?;
+        let update = "UPDATE scopes SET window_read = window_read + $1
+                      WHERE scope = $2 AND window_until IS NOT NULL";
+        self.execute(update, &[&signed(records), &number])
+            .await
+            .map(drop)
     }
 
     pub(super) async fn advance(
@@ -89,7 +98,8 @@ impl Change<'_> {
         let number = self.scope(&claim.scope).await?;
         let update = "UPDATE scopes SET watermark = greatest(watermark, window_until),
                           window_from = NULL, window_until = NULL, window_cursor = NULL,
-                          next_ordinal = 0, window_is_read = false
+                          next_ordinal = 0, window_is_read = false,
+                          window_read = 0
                       WHERE scope = $1 AND window_until IS NOT NULL RETURNING watermark";
         let Some(row) = self.row(update, &[&number]).await? else {
             return Err(never_opened(&claim.scope));
@@ -116,4 +126,12 @@ pub(super) async fn checkpoint(session: &Session, scope: &Scope) -> Result<Check
         is_read: row.get(5),
     };
     row.checkpoint()
+}
+
+pub(super) async fn read_of_window(session: &Session, scope: &Scope) -> Result<u64> {
+    let select = "SELECT window_read FROM scopes
+                  WHERE pipeline = $1 AND sink = $2 AND stream = $3";
+    let (pipeline, sink, stream) = (&scope.pipeline, &scope.sink, scope.stream.as_str());
+    let found = rows(session, select, &[pipeline, sink, &stream]).await?;
+    Ok(found.first().map_or(0, |row| unsigned(row.get(0))))
 }

@@ -129,6 +129,8 @@ ALTER TABLE dead_letters ADD COLUMN closed_at TEXT;
 ALTER TABLE dead_letters ADD COLUMN resolved_by TEXT;
 ALTER TABLE dead_letters ADD COLUMN note TEXT;
 ALTER TABLE dead_letters ADD COLUMN closed_by TEXT;
+ALTER TABLE scopes ADD COLUMN descriptor TEXT;
+ALTER TABLE scopes ADD COLUMN window_read BIGINT NOT NULL DEFAULT 0;
 ALTER TABLE batches ADD COLUMN letters_before BIGINT;
 UPDATE dead_letters SET class = 'unreadable' WHERE batch IS NULL;
 UPDATE dead_letters SET fault = CASE

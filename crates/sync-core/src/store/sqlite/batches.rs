@@ -70,7 +70,8 @@ impl Change<'_> {
         let Some((number, letters_before)) = settled else {
             return Err(not_waiting(batch).into());
         };
-        self.settle_records(scope, number, settlement)?;
+        let delivered: Vec<_> = settlement.delivered().collect();
+        self.settle_records(scope, number, batch.place.operation, &delivered)?;
         self.settle_letters(claim, scope, letters_before, settlement)?;
         let update = "UPDATE scopes SET window_cursor = coalesce(?, window_cursor),
                       next_ordinal = max(next_ordinal, ?) WHERE scope = ?";
@@ -81,11 +82,17 @@ impl Change<'_> {
         self.tell(Some(claim.run), &told).map(drop)
     }
 
-    fn settle_records(&self, scope: i64, number: i64, settlement: &Settlement) -> Work<()> {
-        let delivered: Vec<_> = settlement.delivered().collect();
-        match settlement.batch.place.operation {
-            Operation::Upsert => self.keep_records(scope, number, &delivered),
-            Operation::Delete => self.bury_records(scope, number, &delivered),
+    /// Notes which records the destination has, or knows to be gone, by which batch.
+    pub(super) fn settle_records(
+        &self,
+        scope: i64,
+        number: i64,
+        operation: Operation,
+        delivered: &[(u64, &SettledRecord)],
+    ) -> Work<()> {
+        match operation {
+            Operation::Upsert => self.keep_records(scope, number, delivered),
+            Operation::Delete => self.bury_records(scope, number, delivered),
         }
     }
 

@@ -1,8 +1,8 @@
 //! Dead letters, and what became of them.
 
-use rusqlite::{Connection, Row, params};
+use rusqlite::{Connection, OptionalExtension as _, Row, params};
 
-use super::change::Change;
+use super::change::{Change, scope_number};
 use super::failure::Work;
 use crate::id::{BatchId, Digest};
 use crate::store::stored::{
@@ -88,8 +88,8 @@ impl Change<'_> {
     }
 
     /// Keeps the refused records of a batch, or counts the attempt where it sent letters again; and
-    /// closes the letters of what the destination took, those that came after the batch excepted: they
-    /// may tell of later states.
+    /// closes the letters of what the destination took. Records that could not be read since the batch was
+    /// prepared are excepted: their letters may tell of later states.
     pub(super) fn settle_letters(
         &self,
         claim: &Claim,
@@ -172,7 +172,8 @@ impl Change<'_> {
         }
         let update = format!(
             "UPDATE dead_letters SET status = 'resolved', closed_at = ?, resolved_by = ?
-             WHERE scope = ? AND key = ? AND number <= ? AND {WAITING} RETURNING number"
+             WHERE scope = ? AND key = ? AND (batch IS NOT NULL OR number <= ?) AND {WAITING}
+             RETURNING number"
         );
         let mut update = self.transaction.prepare_cached(&update)?;
         let (batch, last) = (batch.to_string(), letters_before.unwrap_or(i64::MAX));
@@ -219,6 +220,27 @@ impl Change<'_> {
     }
 }
 
+/// Whether a letter tells the latest that is known of its record. Batches that were prepared by versions
+/// that did not note which letters there were are compared by time.
+const LATEST: &str = "SELECT NOT EXISTS (
+            SELECT 1 FROM dead_letters AS other
+            WHERE other.scope = letters.scope AND other.key = letters.key
+                AND other.status IN ('open', 'retried')
+                AND (other.at > letters.at
+                    OR (other.at = letters.at AND other.number > letters.number)))
+        AND CASE WHEN last.number IS NULL THEN TRUE
+            WHEN refused.number IS NOT NULL THEN last.number <= refused.number
+            WHEN last.letters_before IS NOT NULL THEN last.letters_before < letters.number
+            ELSE last.prepared_at < letters.at END
+    FROM dead_letters AS letters
+    LEFT JOIN batches AS refused
+        ON refused.scope = letters.scope AND refused.batch = letters.batch
+    LEFT JOIN batches AS last ON last.number = (SELECT max(either.batch) FROM (
+            SELECT batch FROM records WHERE scope = letters.scope AND key = letters.key
+            UNION ALL SELECT batch FROM deleted_records
+            WHERE scope = letters.scope AND key = letters.key) AS either)
+    WHERE letters.scope = ? AND letters.number = ?";
+
 const FILTER: &str = "FROM dead_letters AS letters JOIN scopes USING (scope)
     WHERE (?1 IS NULL OR scopes.pipeline = ?1) AND (?2 IS NULL OR scopes.sink = ?2)
         AND (?3 IS NULL OR scopes.stream = ?3) AND (?4 IS NULL OR letters.class = ?4)
@@ -257,6 +279,22 @@ pub(super) fn letters(
         |row| Ok(kept(row)?.letter()?),
     )?;
     rows.collect()
+}
+
+pub(super) fn latest(
+    connection: &Connection,
+    scope: &Scope,
+    letters: &[LetterId],
+) -> Work<Vec<bool>> {
+    let number = scope_number(connection, scope)?.unwrap_or_default();
+    let mut select = connection.prepare(LATEST)?;
+    let mut latest = Vec::with_capacity(letters.len());
+    for letter in letters {
+        let found = select.query_row(params![number, signed(letter.0)], |row| row.get(0));
+        // A letter that is not of this stream is not to be sent to it.
+        latest.push(found.optional()?.unwrap_or(false));
+    }
+    Ok(latest)
 }
 
 pub(super) fn count(connection: &Connection, filter: &LetterFilter) -> Work<u64> {

@@ -9,16 +9,17 @@ use async_trait::async_trait;
 use rusqlite::{Connection, TransactionBehavior};
 
 use super::{
-    Claim, DeadLetter, Discard, KeptPayload, Lease, LeaseRequest, Letter, LetterFilter, LetterId,
-    LetterPage, LostBatch, PreparedBatch, RecordAudit, Removal, RunStart, Scope, Settlement, Store,
-    UnsettledBatch,
+    BatchQuery, Claim, DeadLetter, Discard, KeptBatch, KeptPayload, Lease, LeaseRequest, Letter,
+    LetterFilter, LetterId, LetterPage, LostBatch, PreparedBatch, RecordAudit, Removal, Replayed,
+    Replaying, RunStart, Scope, Settlement, Store, UnsettledBatch,
 };
 use crate::batch::RecordKey;
 use crate::clock::{Clock, SystemClock};
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{Digest, RecordId, RunId};
+use crate::id::{BatchId, Digest, RecordId, RunId};
 use crate::ledger::{Entry, EntryKind, Head, Verification};
 use crate::shape::{AcceptedContract, Difference};
+use crate::stream::StreamDescriptor;
 use crate::window::{Checkpoint, Cursor, Window};
 
 mod audit;
@@ -33,6 +34,7 @@ mod liveness;
 mod payloads;
 mod progress;
 mod records;
+mod replays;
 mod schema;
 
 use change::Change;
@@ -311,6 +313,17 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn note_read(&self, claim: &Claim, records: u64) -> Result<()> {
+        self.change_by(claim, move |change, claim| change.note_read(claim, records))
+            .await
+    }
+
+    async fn read_of_window(&self, scope: &Scope) -> Result<u64> {
+        let scope = scope.clone();
+        self.read(move |connection| progress::read_of_window(connection, &scope))
+            .await
+    }
+
     async fn unsettled(&self, scope: &Scope) -> Result<Vec<UnsettledBatch>> {
         let scope = scope.clone();
         self.read(move |connection| batches::unsettled(connection, &scope))
@@ -420,6 +433,12 @@ impl Store for SqliteStore {
             .await
     }
 
+    async fn latest_letters(&self, scope: &Scope, letters: &[LetterId]) -> Result<Vec<bool>> {
+        let (scope, letters) = (scope.clone(), letters.to_owned());
+        self.read(move |connection| letters::latest(connection, &scope, &letters))
+            .await
+    }
+
     async fn supersede_letters(&self, claim: &Claim, letters: &[LetterId]) -> Result<()> {
         let letters = letters.to_owned();
         self.change_by(claim, move |change, claim| {
@@ -437,6 +456,53 @@ impl Store for SqliteStore {
         let (batch, letters) = (batch.clone(), letters.to_owned());
         self.change_by(claim, move |change, claim| {
             change.prepare_retry(claim, &batch, &letters)
+        })
+        .await
+    }
+
+    async fn remember_stream(&self, claim: &Claim, stream: &StreamDescriptor) -> Result<()> {
+        let stream = stream.clone();
+        self.change_by(claim, move |change, claim| {
+            change.remember_stream(claim, &stream)
+        })
+        .await
+    }
+
+    async fn remembered_stream(&self, scope: &Scope) -> Result<Option<StreamDescriptor>> {
+        let scope = scope.clone();
+        self.read(move |connection| replays::remembered_stream(connection, &scope))
+            .await
+    }
+
+    async fn batches(&self, query: &BatchQuery) -> Result<Vec<KeptBatch>> {
+        let query = query.clone();
+        self.read(move |connection| replays::batches(connection, &query))
+            .await
+    }
+
+    async fn latest(
+        &self,
+        scope: &Scope,
+        batch: &BatchId,
+        records: &[RecordKey],
+    ) -> Result<Vec<bool>> {
+        let (scope, batch, records) = (scope.clone(), *batch, records.to_owned());
+        self.read(move |connection| replays::latest(connection, &scope, &batch, &records))
+            .await
+    }
+
+    async fn begin_replay(&self, claim: &Claim, replaying: &Replaying) -> Result<Digest> {
+        let replaying = replaying.clone();
+        self.change_by(claim, move |change, claim| {
+            change.begin_replay(claim, &replaying)
+        })
+        .await
+    }
+
+    async fn settle_replay(&self, claim: &Claim, replayed: &Replayed) -> Result<()> {
+        let replayed = replayed.clone();
+        self.change_by(claim, move |change, claim| {
+            change.settle_replay(claim, &replayed)
         })
         .await
     }

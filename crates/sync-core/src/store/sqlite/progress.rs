@@ -6,7 +6,7 @@ use super::change::{Change, scope_key};
 use super::failure::Work;
 use crate::id::RunId;
 use crate::ledger::{EntryKind, Head};
-use crate::store::stored::{ScopeRow, never_opened};
+use crate::store::stored::{ScopeRow, never_opened, signed, unsigned};
 use crate::store::wording::{self, configuration_digest};
 use crate::store::{Claim, DeadLetter, RunStart, Scope};
 use crate::window::{Checkpoint, Cursor, Window, rfc3339};
@@ -60,12 +60,20 @@ impl Change<'_> {
         let update = "UPDATE scopes SET window_from = ?1, window_until = ?2, window_cursor = NULL,
                       next_ordinal = CASE WHEN watermark IS NULL
                           THEN (SELECT count(*) FROM batches WHERE scope = ?3) ELSE 0 END,
-                      window_is_read = 0
+                      window_is_read = 0, window_read = 0
                       WHERE scope = ?3";
         let (from, until) = (window.from.map(rfc3339), rfc3339(window.until));
         self.execute(update, params![from, until, number])?;
         let told = wording::window_opened(&claim.scope, window);
         self.tell(Some(claim.run), &told).map(drop)
+    }
+
+    pub(super) fn note_read(&self, claim: &Claim, records: u64) -> Work<()> {
+        let number = self.scope(&claim.scope)?;
+        let update = "UPDATE scopes SET window_read = window_read + ?
+                      WHERE scope = ? AND window_until IS NOT NULL";
+        self.execute(update, params![signed(records), number])
+            .map(drop)
     }
 
     pub(super) fn advance(
@@ -106,7 +114,8 @@ impl Change<'_> {
             return Err(never_opened(&claim.scope).into());
         };
         let update = "UPDATE scopes SET watermark = ?, window_from = NULL, window_until = NULL,
-                      window_cursor = NULL, next_ordinal = 0, window_is_read = 0 WHERE scope = ?";
+                      window_cursor = NULL, next_ordinal = 0, window_is_read = 0,
+                      window_read = 0 WHERE scope = ?";
         self.execute(update, params![watermark, number])?;
         let told = wording::window_completed(&claim.scope, &watermark);
         self.tell(Some(claim.run), &told).map(drop)
@@ -130,4 +139,10 @@ pub(super) fn checkpoint(connection: &Connection, scope: &Scope) -> Work<Checkpo
         Some(found) => Ok(found.checkpoint()?),
         None => Ok(Checkpoint::default()),
     }
+}
+
+pub(super) fn read_of_window(connection: &Connection, scope: &Scope) -> Work<u64> {
+    let select = "SELECT window_read FROM scopes WHERE pipeline = ? AND sink = ? AND stream = ?";
+    let found = connection.query_row(select, scope_key(scope), |row| row.get(0));
+    Ok(found.optional()?.map_or(0, unsigned))
 }
