@@ -102,7 +102,7 @@ impl Books {
     fn page(&self, selection: &Selection) -> Vec<SourceBatch> {
         let entries = self.entries.lock().unwrap();
         let mut chosen: Vec<_> = entries.iter().collect();
-        let keys_only = !matches!(selection, Selection::Changes { .. });
+        let keys_only = matches!(selection, Selection::Keys | Selection::KeysOfPeriods(_));
         if let Selection::Changes { window, after } = selection {
             let from = window.from.map_or(i64::MIN, OffsetDateTime::unix_timestamp);
             let until = window.until.unix_timestamp();
