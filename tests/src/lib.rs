@@ -60,13 +60,23 @@ impl Road {
         folder: &Path,
         streams: &[&str],
     ) -> Result<Self> {
-        let source = Arc::new(IntacctSource::new(Client::new(settings)?));
-        let store = Arc::new(SqliteStore::open(folder.join("sync-state.db"))?);
         let mut options = PipelineOptions::default();
         options.streams = streams
             .iter()
             .map(|name| StreamName::new(*name))
             .collect::<Result<_, _>>()?;
+        Self::with(sink, settings, folder, options)
+    }
+
+    /// The road to a warehouse, gone in this way.
+    pub fn with(
+        sink: Warehouse,
+        settings: ClientConfig,
+        folder: &Path,
+        options: PipelineOptions,
+    ) -> Result<Self> {
+        let source = Arc::new(IntacctSource::new(Client::new(settings)?));
+        let store = Arc::new(SqliteStore::open(folder.join("sync-state.db"))?);
         let parts = Parts {
             source: Arc::clone(&source) as _,
             sinks: vec![sink.as_sink()],

@@ -392,6 +392,15 @@ impl Company {
         }
     }
 
+    pub(crate) fn unbalance(&mut self, line: String, cents: i64, now: i64) -> Result<(), Error> {
+        let Objects::Books(books) = &mut self.objects else {
+            return Err(Error::refused("the company has no ledger"));
+        };
+        let done = books.unbalance(&Edit::update("GLENTRY", line), cents, now as u32);
+        books.settle();
+        done
+    }
+
     pub(crate) fn edit(
         &mut self,
         edit: &Edit,

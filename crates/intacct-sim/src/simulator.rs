@@ -470,6 +470,19 @@ impl CompanyHandle {
             .edit(edit, self.gateway.clock.now())
     }
 
+    /// Adds cents to one line of the ledger and to nothing else, which no user can do: from then on the
+    /// debits of its entry do not equal the credits. Balances follow the line.
+    ///
+    /// # Errors
+    /// `NotFound` for an unknown line; `Refused` for an amount that would not be greater than 0, and for a
+    /// company without a ledger.
+    pub fn unbalance(&self, line: impl ToString, cents: i64) -> Result<(), Error> {
+        let _writing = self.gateway.writing();
+        self.gateway
+            .company_mut()
+            .unbalance(line.to_string(), cents, self.gateway.clock.now())
+    }
+
     /// Gives records of an object another time of last change, and says how many there were.
     ///
     /// # Errors

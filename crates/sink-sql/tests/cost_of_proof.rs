@@ -31,7 +31,7 @@ use sync_core::store::{
     BatchQuery, Claim, DeadLetter, Discard, FencingToken, KeptBatch, KeptPayload, Lease,
     LeaseRequest, Letter, LetterFilter, LetterId, LetterPage, LostBatch, PreparedBatch,
     RecordAudit, Removal, Replayed, Replaying, RunStart, Scope, Settlement, SqliteStore, Store,
-    UnsettledBatch,
+    UnsettledBatch, VerifiedPeriod,
 };
 use sync_core::{
     Batch, BatchId, Checkpoint, ControlTotals, Cursor, Digest, Finding, OpenWindow, ReadRequest,
@@ -268,6 +268,15 @@ impl Store for Forgetful {
         _: usize,
     ) -> Result<Vec<RecordKey>> {
         Ok(Vec::new())
+    }
+    async fn verified_periods(&self, _: &Scope) -> Result<Vec<VerifiedPeriod>> {
+        Ok(Vec::new())
+    }
+    async fn verify_period(&self, _: &Claim, _: &VerifiedPeriod, _: Option<&str>) -> Result<()> {
+        Ok(())
+    }
+    async fn reopen_periods(&self, _: &Claim, _: &[String]) -> Result<()> {
+        Ok(())
     }
     async fn note(&self, _: &Claim, _: EntryKind, _: &str) -> Result<Digest> {
         Ok(nothing())

@@ -6,6 +6,7 @@ pub mod clock;
 pub mod column;
 mod condition;
 pub mod decimal;
+pub mod entry;
 pub mod error;
 pub mod finding;
 pub mod id;
@@ -44,6 +45,7 @@ pub use window::{Checkpoint, Cursor, OpenWindow, Window};
 pub mod encode;
 #[cfg(feature = "pipeline")]
 pub mod ledger;
+pub mod ledger_check;
 #[cfg(feature = "pipeline")]
 pub mod pipeline;
 #[cfg(feature = "pipeline")]

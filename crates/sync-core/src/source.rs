@@ -12,6 +12,7 @@ use crate::batch::{RecordKey, SourceBatch};
 use crate::condition::Condition;
 use crate::error::Result;
 use crate::finding::Finding;
+use crate::ledger_check::LedgerCheck;
 use crate::stream::{StreamDescriptor, StreamName};
 use crate::totals::{ControlTotals, TotalsQuery};
 use crate::window::{Cursor, Window};
@@ -142,6 +143,16 @@ pub trait Source: Debug + Send + Sync {
     ) -> Result<Option<Vec<RecordKey>>> {
         let _ = (stream, keys);
         Ok(None)
+    }
+
+    /// The last day of which the books are closed; none where the source cannot say.
+    async fn closed_through(&self) -> Result<Option<Date>> {
+        Ok(None)
+    }
+
+    /// The streams that must agree with one another.
+    async fn ledger_checks(&self) -> Result<Vec<LedgerCheck>> {
+        Ok(Vec::new())
     }
 
     /// What was found on the way that a person must know: fields left out, objects that the user may

@@ -8,6 +8,7 @@ use arrow_schema::{DataType, Field, SchemaRef};
 use serde::{Deserialize, Serialize};
 
 use crate::column;
+use crate::entry::EntryRule;
 use crate::error::{Error, ErrorKind, Result};
 use crate::id::{Digest, Hasher};
 
@@ -198,6 +199,8 @@ pub struct StreamDescriptor {
     pub period: Option<String>,
     /// What tie-out compares besides the number of records.
     pub totals: TotalsShape,
+    /// How lines of a ledger make up entries whose debits equal their credits.
+    pub entries: Option<EntryRule>,
 }
 
 impl StreamDescriptor {
@@ -217,6 +220,7 @@ impl StreamDescriptor {
             keep_together: None,
             period: None,
             totals: TotalsShape::default(),
+            entries: None,
         };
         descriptor.validate()?;
         Ok(descriptor)
@@ -268,6 +272,9 @@ impl StreamDescriptor {
         let grouping = self.totals.groupings().flatten();
         for name in grouping.chain(&self.keep_together) {
             self.field(name)?;
+        }
+        if let Some(rule) = &self.entries {
+            rule.validate(self)?;
         }
         if let Some(name) = &self.period
             && *self.field(name)?.data_type() != DataType::Date32

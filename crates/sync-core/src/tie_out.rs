@@ -279,6 +279,9 @@ impl fmt::Display for Explanation {
         };
         write!(f, "{} {records} {}", self.records, self.reason)?;
         let keys: Vec<_> = self.keys.iter().map(ToString::to_string).collect();
+        if keys.is_empty() {
+            return Ok(());
+        }
         let more = if self.records > keys.len() as u64 {
             ", ..."
         } else {
@@ -315,6 +318,8 @@ pub enum Reason {
     ChangedInDestination,
     /// It is in the destination, and was never delivered by this pipeline.
     AddedToDestination,
+    /// It counts in a closed period that was verified before.
+    InClosedPeriod,
     /// The two streams were read at different times, and lines changed in between.
     ReadAtOtherTime,
 }
@@ -345,6 +350,7 @@ impl fmt::Display for Reason {
             Self::RemovedFromDestination => "delivered and removed from the destination",
             Self::ChangedInDestination => "delivered and changed in the destination",
             Self::AddedToDestination => "in the destination without having been delivered",
+            Self::InClosedPeriod => "changed in a closed period",
             Self::ReadAtOtherTime => "changed between the readings of the two",
         })
     }

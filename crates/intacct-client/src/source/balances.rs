@@ -3,6 +3,7 @@
 //! GLACCOUNTBALANCE is documented through `readByQuery` only, and only with the name of a
 //! budgetable reporting period (developer.intacct.com, Account Balances).
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures_util::stream::BoxStream;
@@ -10,13 +11,75 @@ use futures_util::{Stream, StreamExt as _, TryStreamExt as _, stream};
 use intacct_xml::request::{FieldList, Order, Query, ReadByQuery, quote_literal};
 use intacct_xml::{FieldName, ObjectName};
 use serde::Deserialize;
-use sync_core::{Error, ErrorKind, Result, SourceBatch};
+use sync_core::ledger_check::{BalanceColumns, LedgerCheck, LineColumns, PeriodColumns};
+use sync_core::{Condition, Error, ErrorKind, Result, SourceBatch, StreamDescriptor, StreamName};
 
 use super::contract::{Contract, name_of};
-use super::discovery::Denied;
+use super::discovery::{Denied, Known};
 use super::options::Books;
 use super::{is_absent, request_error};
 use crate::Client;
+
+/// The check of ledger lines against balances, where the company has all that it needs.
+///
+/// What is debited stands in TOTDEBIT, and what adjusting journals debit in TOTADJDEBIT; a book's lines are
+/// taken for the sum of both.
+pub(super) fn check(found: &BTreeMap<StreamName, Known>) -> Option<LedgerCheck> {
+    let descriptor = |name: &str| {
+        let known = found.iter().find(|(stream, _)| stream.as_str() == name);
+        known.map(|(_, known)| &known.contract.descriptor)
+    };
+    let has = |stream: &StreamDescriptor, names: &[&str]| {
+        names.iter().all(|name| stream.field(name).is_ok())
+    };
+    let (lines, balances, periods) = (
+        descriptor("gl_detail")?,
+        descriptor("gl_account_balance")?,
+        descriptor("reporting_period")?,
+    );
+    let place = ["bookid", "accountno", "locationid"];
+    let of_lines = ["entry_date", "debitamount", "creditamount"];
+    let of_balances = ["period", "openbal", "totdebit", "totcredit", "endbal"];
+    let of_periods = ["name", "start_date", "end_date"];
+    let is_whole = has(lines, &place)
+        && has(lines, &of_lines)
+        && has(balances, &place)
+        && has(balances, &of_balances)
+        && has(periods, &of_periods);
+    let place = place.map(str::to_owned);
+    let with_adjustments = |names: [&str; 2]| {
+        let held = names.into_iter().filter(|name| has(balances, &[name]));
+        held.map(str::to_owned).collect()
+    };
+    is_whole.then(|| LedgerCheck {
+        lines: LineColumns {
+            stream: lines.name.clone(),
+            place: place.clone(),
+            day: "entry_date".to_owned(),
+            debit: "debitamount".to_owned(),
+            credit: "creditamount".to_owned(),
+            counted: has(lines, &["entry_state"]).then(|| Condition::is("entry_state", POSTED)),
+        },
+        balances: BalanceColumns {
+            stream: balances.name.clone(),
+            place,
+            period: "period".to_owned(),
+            opening: "openbal".to_owned(),
+            debits: with_adjustments(["totdebit", "totadjdebit"]),
+            credits: with_adjustments(["totcredit", "totadjcredit"]),
+            ending: "endbal".to_owned(),
+        },
+        periods: PeriodColumns {
+            stream: periods.name.clone(),
+            name: "name".to_owned(),
+            first: "start_date".to_owned(),
+            last: "end_date".to_owned(),
+        },
+    })
+}
+
+/// The state of lines that count in balances, as answers and filters name it.
+const POSTED: &str = "Posted";
 
 #[derive(Deserialize)]
 struct Period {

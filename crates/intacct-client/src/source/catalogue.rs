@@ -965,6 +965,7 @@ const GLDETAIL: Definition = Definition {
         ("PRDESCRIPTION", Text),
         ("RECORDID", Text),
         ("RECORDTYPE", Text),
+        ("STATISTICAL", Boolean),
         ("TOTALDUE", Amount),
         ("TOTALENTERED", Amount),
         ("TOTALPAID", Amount),

@@ -9,10 +9,11 @@ use intacct_xml::metadata::{self as wire, FieldDefinition, ObjectDefinition};
 use intacct_xml::request::Filter;
 use intacct_xml::response::{RejectedRecord, WIRE_NAME};
 use intacct_xml::{FieldName, ObjectName};
+use sync_core::entry::{EntryRule, LineAmounts};
 use sync_core::stream::{Roles, TotalsShape, metadata};
 use sync_core::{
-    DeleteDetection, Error, ErrorKind, Finding, RecordKey, Result, Severity, StreamDescriptor,
-    StreamName, UnreadableRecord,
+    Condition, DeleteDetection, Error, ErrorKind, Finding, RecordKey, Result, Severity,
+    StreamDescriptor, StreamName, UnreadableRecord,
 };
 
 use super::blueprint::{Blueprint, CustomFields, HierarchyFields, field_type_of};
@@ -127,7 +128,7 @@ impl Contract {
             field.map(column_name)
         };
         let modified = wanted.modified.as_deref();
-        let descriptor = StreamDescriptor {
+        let mut descriptor = StreamDescriptor {
             name: wanted.stream.clone(),
             schema: schema(described),
             key: named(&key),
@@ -138,6 +139,7 @@ impl Contract {
             },
             delete_mode: wanted.delete_mode,
             keep_together: held(&wanted.keep_together),
+            entries: None,
             period: held(&wanted.period),
             totals: TotalsShape {
                 sums: named(&sums),
@@ -160,6 +162,7 @@ impl Contract {
                 },
             },
         };
+        descriptor.entries = entries_of(wanted.object.as_str(), &descriptor);
         descriptor.validate()?;
         let is_moment = |field: &&&str| {
             let defined = found.field(field);
@@ -288,6 +291,33 @@ impl Contract {
             fields: record.fields,
         }
     }
+}
+
+/// How the lines of the ledger make up entries: debits equal credits by book and base currency, where lines
+/// are not statistical (developer.intacct.com, General Ledger Detail).
+fn entries_of(object: &str, descriptor: &StreamDescriptor) -> Option<EntryRule> {
+    if object != "GLDETAIL" {
+        return None;
+    }
+    let has = |name: &str| descriptor.field(name).is_ok();
+    let named = |names: &[&str]| names.iter().map(|name| (*name).to_owned()).collect();
+    let needed = ["batchkey", "bookid", "debitamount", "creditamount"];
+    let statistical = has("statistical").then(|| {
+        // A line that does not say so is none.
+        Condition::one_of("statistical", ["false", ""])
+    });
+    needed.iter().all(|name| has(name)).then(|| EntryRule {
+        entry: "batchkey".to_owned(),
+        within: match has("basecurr") {
+            true => named(&["bookid", "basecurr"]),
+            false => named(&["bookid"]),
+        },
+        amounts: LineAmounts::DebitAndCredit {
+            debit: "debitamount".to_owned(),
+            credit: "creditamount".to_owned(),
+        },
+        counted: statistical,
+    })
 }
 
 /// Text with gaps filled from another column, then, for keys, with nothing.

@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
+use sync_core::ledger_check::LedgerCheck;
 use sync_core::{
     ControlTotals, Deletion, Error, ErrorKind, Finding, ReadRequest, RecordKey, Result, Selection,
     Severity, Source, SourceBatch, StreamDescriptor, StreamName, TotalsQuery, Window,
@@ -303,6 +304,11 @@ impl Source for IntacctSource {
             return Ok(None);
         }
         reader.existing(keys).await.map(Some)
+    }
+
+    async fn ledger_checks(&self) -> Result<Vec<LedgerCheck>> {
+        let found = self.found().await?;
+        Ok(balances::check(&found.streams).into_iter().collect())
     }
 
     fn findings(&self) -> Vec<Finding> {

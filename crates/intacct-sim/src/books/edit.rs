@@ -24,6 +24,22 @@ impl Books {
         }
     }
 
+    /// Adds to the amount of one ledger line and to nothing else, as no user can: its entry does not balance
+    /// any more. The caller settles.
+    pub(crate) fn unbalance(&mut self, line: &Edit, cents: i64, at: u32) -> Result<(), Error> {
+        let slot = slot(&self.entries, line)?;
+        let (amount, trx_amount) = {
+            let entry = self.entries.get(slot);
+            (entry.amount, entry.trx_amount)
+        };
+        let more = |amount: i64| {
+            let more = amount.checked_add(cents).filter(|more| *more > 0);
+            more.ok_or_else(|| Error::refused("the amount of a line is greater than 0"))
+        };
+        self.restate(slot, more(amount)?, more(trx_amount)?, at);
+        Ok(())
+    }
+
     fn create(&mut self, edit: &Edit, at: u32) -> Result<(), Error> {
         let mut random =
             Rng::with_seed(self.seed ^ (u64::from(at) << 20) ^ u64::from(self.entries.slots()));

@@ -9,8 +9,8 @@ use std::sync::Arc;
 use sync_core::stream::TotalsShape;
 use sync_core::totals::GroupTotals;
 use sync_core::{
-    DeleteMode, Digest, ErrorKind, Landed, Operation, Receipt, RunId, RunMark, SchemaChange, Sink,
-    StreamDescriptor, TotalsQuery,
+    Condition, DeleteMode, Digest, ErrorKind, Landed, Operation, Receipt, RunId, RunMark,
+    SchemaChange, Sink, StreamDescriptor, TotalsQuery,
 };
 
 pub(crate) use given::{
@@ -37,6 +37,7 @@ macro_rules! for_each_case {
         $case!(what_adding_cannot_do_is_a_conflict);
         $case!(names_that_cannot_be_told_apart_are_refused);
         $case!(totals_are_exact);
+        $case!(conditions_choose_the_rows_that_meet_them);
         $case!(a_total_beyond_38_digits_is_an_error);
         $case!(values_that_do_not_fit_are_refused_row_by_row);
         $case!(an_empty_batch_lands);
@@ -643,6 +644,76 @@ pub(crate) async fn totals_are_exact(to: Destination) {
         ),
     ];
     assert_eq!(found.groups, expected.into());
+}
+
+/// Conditions choose in the database what they choose of the same rows in memory, and days become months.
+pub(crate) async fn conditions_choose_the_rows_that_meet_them(to: Destination) {
+    let fields = vec![
+        key_text("recordno"),
+        text("account"),
+        integer("number"),
+        boolean("posted"),
+        date("day"),
+        decimal("amount", 9),
+    ];
+    let mut lines = stream("line", &["recordno"], fields);
+    Arc::make_mut(&mut lines).totals.sums = vec!["amount".into()];
+    prepared(&to, &lines).await;
+    // 0 is 1970-01-01.
+    let row = |key: &str, account: Option<&str>, number, posted, day: Option<i32>| {
+        vec![
+            key.into(),
+            account.map_or(Cell::Null, Cell::from),
+            Cell::Integer(number),
+            Cell::Boolean(posted),
+            day.map_or(Cell::Null, Cell::Date),
+            Cell::decimal("0.1"),
+        ]
+    };
+    let cells = || {
+        vec![
+            row("1", Some("010"), 10, true, Some(0)),
+            row("2", Some("10"), 10, false, Some(30)),
+            row("3", None, -1, true, Some(31)),
+            row("4", Some(""), 0, true, None),
+            row("it's", Some("a'b"), 0, false, Some(-1)),
+        ]
+    };
+    to.sink.write(&upserts(&lines, 0, cells())).await.unwrap();
+    let there = given::rows(&lines, cells());
+    let day = |days: i64| Some(time::macros::date!(1970 - 01 - 01) + time::Duration::days(days));
+    for condition in [
+        Condition::is("recordno", "it's"),
+        Condition::one_of("account", ["010", "a'b", "none"]),
+        Condition::one_of("account", ["", "10"]),
+        Condition::is("account", ""),
+        Condition::one_of("number", ["10", "-1", "ten"]),
+        Condition::is("posted", "true"),
+        Condition::is("posted", "false"),
+        Condition::one_of("day", ["1970-01-31", ""]),
+        Condition::between("day", day(0), day(30)),
+        Condition::between("day", None, day(30)),
+        Condition::between("day", day(31), None),
+        Condition::between("day", None, None),
+        Condition::between("day", day(31), day(0)),
+    ] {
+        let query = TotalsQuery::of(Arc::clone(&lines)).matching(condition.clone());
+        let found = to.sink.control_totals(&query).await.unwrap().unwrap();
+        let expected = condition.met_by(&there).unwrap().true_count() as u64;
+        assert_eq!(found.records(), expected, "{condition:?}");
+    }
+    Arc::make_mut(&mut lines).totals.group_by = vec!["day".into()];
+    let by_month = TotalsQuery::of(lines).by_month();
+    let found = to.sink.control_totals(&by_month).await.unwrap().unwrap();
+    let months: Vec<_> = found
+        .groups
+        .iter()
+        .map(|(key, it)| (key[0].as_str(), it.records))
+        .collect();
+    assert_eq!(
+        months,
+        [("", 1), ("1969-12", 1), ("1970-01", 2), ("1970-02", 1)]
+    );
 }
 
 /// A sum that cannot be held exactly is an error.

@@ -82,11 +82,21 @@ pub enum EntryKind {
     WindowCompleted,
     /// A stream was taken over from a run that did not give it back.
     LeaseTakenOver,
+    /// Debits and credits of journal entries that are about to be sent are not equal.
+    EntriesUnbalanced,
+    /// A closed period was read whole, and is watched from now on.
+    PeriodVerified,
+    /// A closed period is not as it was when it was verified.
+    ClosedPeriodChanged,
+    /// Periods that were verified are not closed any more.
+    PeriodsReopened,
+    /// Records had changed without saying so, found by reading open periods whole.
+    DriftFound,
 }
 
 impl EntryKind {
     /// All of them.
-    pub const ALL: [Self; 23] = [
+    pub const ALL: [Self; 28] = [
         Self::RunBegun,
         Self::Configured,
         Self::RunEnded,
@@ -110,6 +120,11 @@ impl EntryKind {
         Self::WindowRead,
         Self::WindowCompleted,
         Self::LeaseTakenOver,
+        Self::EntriesUnbalanced,
+        Self::PeriodVerified,
+        Self::ClosedPeriodChanged,
+        Self::PeriodsReopened,
+        Self::DriftFound,
     ];
 
     /// The word that is stored and hashed.
@@ -138,6 +153,11 @@ impl EntryKind {
             Self::WindowRead => "window_read",
             Self::WindowCompleted => "window_completed",
             Self::LeaseTakenOver => "lease_taken_over",
+            Self::EntriesUnbalanced => "entries_unbalanced",
+            Self::PeriodVerified => "period_verified",
+            Self::ClosedPeriodChanged => "closed_period_changed",
+            Self::PeriodsReopened => "periods_reopened",
+            Self::DriftFound => "drift_found",
         }
     }
 }

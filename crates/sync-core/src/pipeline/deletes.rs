@@ -170,6 +170,11 @@ impl Extraction {
         }
     }
 
+    /// As a census of some periods found: each key is asked for before it is taken for gone.
+    pub(super) async fn deliver_missing_in_parts(&mut self) -> Halting<()> {
+        self.deliver_missing(Certainty::InParts).await
+    }
+
     /// Hands deletes over: to a sink that is in step those of what it has, to the others all.
     async fn deliver_gone(
         &mut self,

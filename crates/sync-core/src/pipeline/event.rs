@@ -96,6 +96,29 @@ pub enum Event<'a> {
         /// How many so far.
         keys: u64,
     },
+    /// Debits and credits of journal entries are not equal. They are told before they are sent.
+    EntriesUnbalanced {
+        /// The stream.
+        stream: &'a StreamName,
+        /// How many entries, each within its book and currency.
+        entries: u64,
+    },
+    /// A closed period is not as it was when it was verified.
+    ClosedPeriodChanged {
+        /// The stream.
+        stream: &'a StreamName,
+        /// The month, such as `2025-12`.
+        period: &'a str,
+        /// How many records are known to have changed; at least one.
+        records: u64,
+    },
+    /// Records of open periods had changed without saying so, or were gone. They were delivered.
+    DriftFound {
+        /// The stream.
+        stream: &'a StreamName,
+        /// How many.
+        records: u64,
+    },
     /// A stream is complete, as far as one sink is concerned.
     StreamEnded {
         /// What it did.

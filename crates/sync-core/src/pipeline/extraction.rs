@@ -32,8 +32,10 @@ use tokio::sync::{Notify, mpsc};
 use super::Pipeline;
 use super::cutter::{Cut, CutSize, Cutter};
 use super::delivery::{Delivery, Ending};
+use super::entries::EntryTally;
 use super::event::Event;
 use super::lane::Lane;
+use super::periods::PeriodWatch;
 use super::under_way::{UnderWay, Waiting};
 use crate::batch::{
     Batch, BatchPlace, Operation, Records, SourceBatch, UnreadableRecord, record_keys,
@@ -58,6 +60,10 @@ pub(super) struct Extraction {
     position: Option<Cursor>,
     next_ordinal: u64,
     progress: Arc<Notify>,
+    /// What was seen of journal entries.
+    entries: EntryTally,
+    /// What is known of periods.
+    pub(super) watch: PeriodWatch,
 }
 
 /// A sink of the group.
@@ -115,6 +121,8 @@ impl Extraction {
             position: of.cursor,
             next_ordinal: of.next_ordinal,
             progress: Arc::default(),
+            entries: EntryTally::default(),
+            watch: PeriodWatch::default(),
         }
     }
 
@@ -156,8 +164,15 @@ impl Extraction {
     }
 
     async fn hand_over(&mut self) -> Halting<Ending> {
+        if let Some(first) = self.members.first() {
+            self.watch = PeriodWatch::begin(&first.to).await?;
+        }
         self.read_until_it_holds().await?;
         let totals = self.find_deletes().await?;
+        self.see_to_periods().await?;
+        for member in &self.members {
+            self.entries.keep(&member.to, self.window.until).await?;
+        }
         if self.members.len() > 1 {
             // From here on nothing has to be asked of the source for those that are not in step.
             for member in &self.members {
@@ -220,7 +235,7 @@ impl Extraction {
     }
 
     /// How large a batch may be for all sinks.
-    fn size(&self) -> CutSize {
+    pub(super) fn size(&self) -> CutSize {
         let mut size = CutSize {
             target_rows: self.pipeline.options.batch_rows.max(1),
             max_rows: usize::MAX,
@@ -302,18 +317,33 @@ impl Extraction {
             }
             return Ok(());
         }
-        let everybody: Vec<_> = (0..self.members.len()).collect();
+        if let Some(first) = self.members.first() {
+            self.watch.note(&first.to, &records)?;
+        }
         let piece = Piece {
             origins,
             cursor,
             unreadable: &letters,
         };
+        self.deliver_to_all(records, piece).await
+    }
+
+    /// Hands new or changed records over to all sinks, once their entries are judged.
+    pub(super) async fn deliver_to_all(
+        &mut self,
+        records: Records,
+        piece: Piece<'_>,
+    ) -> Halting<()> {
+        let sinks = self.members.iter().map(|member| member.to.as_ref());
+        let sinks: Vec<&Delivery> = sinks.collect();
+        self.entries.judge(&sinks, records.rows()).await?;
+        let everybody: Vec<_> = (0..self.members.len()).collect();
         self.deliver(Operation::Upsert, records, piece, &everybody)
             .await
     }
 
     /// The records that not every sink is going to have in this state; of several with one key, the last.
-    async fn changed_records(
+    pub(super) async fn changed_records(
         &mut self,
         rows: RecordBatch,
         origins: &mut Vec<OriginSpan>,

@@ -31,10 +31,13 @@ mod contract;
 mod cutter;
 mod deletes;
 mod delivery;
+mod entries;
 mod event;
 mod extraction;
 mod held_lease;
 mod lane;
+mod ledger_balances;
+mod periods;
 mod plan;
 mod recovery;
 mod rejections;
@@ -47,13 +50,15 @@ mod tie_out;
 mod under_way;
 
 pub use crate::tie_out::TieOut;
+pub use entries::UnbalancedEntries;
 pub use event::{Event, Observer, Unobserved};
+pub use periods::{OpenPeriods, PeriodOptions};
 pub use plan::{SinkPlan, StreamPlan};
 pub use rejections::RejectionLimit;
 pub use replay::{
     BatchReplay, ReplayOptions, ReplayOutcome, ReplayReport, ReplaySelection, StreamReplay,
 };
-pub use report::{RunReport, StreamReport};
+pub use report::{CheckReport, RunReport, StreamReport};
 pub use retry::{RetryReport, StreamRetry, UnfitLetter};
 
 use delivery::Turn;
@@ -87,6 +92,10 @@ pub struct PipelineOptions {
     pub patience: Duration,
     /// How many records of a stream may be rejected in a run before it fails; no limit by default.
     pub rejection_limit: RejectionLimit,
+    /// What becomes of journal entries whose debits do not equal their credits.
+    pub unbalanced_entries: UnbalancedEntries,
+    /// Which periods are closed, and how open ones are read.
+    pub periods: PeriodOptions,
 }
 
 impl Default for PipelineOptions {
@@ -104,6 +113,8 @@ impl Default for PipelineOptions {
             shaping: Shaping::default(),
             patience: Duration::from_secs(5),
             rejection_limit: RejectionLimit::default(),
+            unbalanced_entries: UnbalancedEntries::default(),
+            periods: PeriodOptions::default(),
         }
     }
 }
@@ -215,6 +226,7 @@ impl Pipeline {
             streams: &names,
         });
 
+        let described: Vec<_> = streams.iter().cloned().map(Arc::new).collect();
         let reports = match self.complete(run, streams, &destinations).await {
             Ok(reports) => reports,
             Err(error) => {
@@ -226,8 +238,10 @@ impl Pipeline {
                 return Err(error);
             }
         };
+        let checks = ledger_balances::check(self, run, &described, &reports).await?;
         self.sweep_spool(run, ownership).await?;
         let mut findings = source.findings();
+        findings.extend(checks.iter().flat_map(CheckReport::finding));
         findings.extend(shared_spool(ownership));
         if !self.options.streams.is_empty() {
             // What was found of a stream that was not chosen is nobody's concern.
@@ -235,11 +249,16 @@ impl Pipeline {
             let of_no_stream = |subject: &str| StreamName::new(subject).is_err();
             findings.retain(|it| chosen(&it.subject) || of_no_stream(&it.subject));
         }
-        let told = serde_json::json!({ "streams": &reports, "findings": &findings });
+        let told = serde_json::json!({
+            "streams": &reports,
+            "checks": &checks,
+            "findings": &findings,
+        });
         let head = store.end_run(run, &told.to_string()).await?;
         let mut report = RunReport {
             run,
             streams: reports,
+            checks,
             findings,
             head,
             elapsed: begun.elapsed(),
@@ -267,6 +286,7 @@ impl Pipeline {
         let mut mark = RunMark::new(report.run, &self.name, company, self.clock.now(), head);
         let mut of_this = report.clone();
         of_this.streams.retain(|stream| stream.sink == sink);
+        of_this.checks.retain(|check| check.sink == sink);
         mark.is_complete = of_this.is_complete();
         mark.ties_out = of_this.ties_out();
         mark
@@ -396,6 +416,8 @@ impl Pipeline {
             "spool_retention_seconds": options.spool_retention.as_secs(),
             "spool_max_bytes": options.spool_max_bytes,
             "lease_seconds": options.lease.as_secs(),
+            "unbalanced_entries": options.unbalanced_entries,
+            "periods": options.periods,
             "shaping": options.shaping.told(&self.hash_keys),
             "patience_seconds": options.patience.as_secs(),
             "rejection_limit": options.rejection_limit,

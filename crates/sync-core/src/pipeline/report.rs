@@ -8,7 +8,7 @@ use crate::finding::{Finding, Severity};
 use crate::id::RunId;
 use crate::ledger::Head;
 use crate::stream::{DeleteDetection, StreamDescriptor, StreamName};
-use crate::tie_out::TieOut;
+use crate::tie_out::{Check, TieOut};
 use crate::window::Window;
 
 /// What a run did.
@@ -19,6 +19,8 @@ pub struct RunReport {
     pub run: RunId,
     /// The streams, in the order in which they were read; of each its sinks, in the pipeline's order.
     pub streams: Vec<StreamReport>,
+    /// What was compared across streams.
+    pub checks: Vec<CheckReport>,
     /// What the source found on the way that a person must know.
     pub findings: Vec<Finding>,
     /// The end of the ledger's chain once the run was over.
@@ -26,6 +28,52 @@ pub struct RunReport {
     /// How long it took, in seconds.
     #[serde(serialize_with = "seconds")]
     pub elapsed: Duration,
+}
+
+/// A comparison across streams.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[non_exhaustive]
+pub struct CheckReport {
+    /// What was compared.
+    pub check: Check,
+    /// The stream that it is told of.
+    pub stream: StreamName,
+    /// The sink whose data were compared.
+    pub sink: String,
+    /// The outcome.
+    pub tie_out: TieOut,
+}
+
+impl CheckReport {
+    /// What a person must know of it, where there is something.
+    pub(crate) fn finding(&self) -> Option<Finding> {
+        let tell = |severity, what: String| Finding::new(severity, self.stream.as_str(), what);
+        match &self.tie_out {
+            TieOut::Equal { .. } => None,
+            TieOut::NotCompared { reason } => Some(tell(
+                Severity::Info,
+                format!("balances were not compared with the ledger's lines: {reason}"),
+            )),
+            TieOut::Explained { differences, .. } => Some(tell(
+                Severity::Info,
+                format!(
+                    "{} balances and lines were read at different times, and differ by what was \
+                     posted in between",
+                    differences.len()
+                ),
+            )),
+            TieOut::Different { differences, .. } => {
+                let first = differences.first().map(ToString::to_string);
+                let what = format!(
+                    "balances are not what the ledger's lines add up to in {} places, the first: {}",
+                    differences.len(),
+                    first.unwrap_or_default()
+                );
+                let remedy = "sync_tie_out lists them; read the lines of those periods whole";
+                Some(tell(Severity::Warning, what).remedy(remedy))
+            }
+        }
+    }
 }
 
 /// What a run did with one stream, on its way to one sink.
@@ -102,13 +150,20 @@ impl RunReport {
 
     /// Whether every stream was completed and ties out in every sink, as of its window's end.
     pub fn ties_out(&self) -> bool {
-        self.is_complete() && self.streams.iter().all(|stream| stream.tie_out.holds())
+        let tie_out = |stream: &StreamReport| stream.tie_out.holds();
+        self.is_complete() && self.streams.iter().all(tie_out) && self.balances()
     }
 
     /// Whether every stream was completed, and ties out or differs for reasons that are known.
     pub fn is_explained(&self) -> bool {
         let explained = |stream: &StreamReport| stream.tie_out.is_explained();
-        self.is_complete() && self.streams.iter().all(explained)
+        self.is_complete() && self.streams.iter().all(explained) && self.balances()
+    }
+
+    /// Whether no comparison across streams found what it cannot explain.
+    pub fn balances(&self) -> bool {
+        let differs = |it: &CheckReport| matches!(it.tie_out, TieOut::Different { .. });
+        !self.checks.iter().any(differs)
     }
 
     /// Records that were rejected.

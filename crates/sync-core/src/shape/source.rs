@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::{self, BoxStream};
-use time::OffsetDateTime;
+use time::{Date, OffsetDateTime};
 
 use super::stage::{Errand, Seen, Shape};
 use crate::batch::{RecordKey, SourceBatch};
@@ -187,6 +187,10 @@ impl Source for ShapedSource {
         keys: &[RecordKey],
     ) -> Result<Option<Vec<RecordKey>>> {
         self.source.existing(self.shape.source(), keys).await
+    }
+
+    async fn closed_through(&self) -> Result<Option<Date>> {
+        self.source.closed_through().await
     }
 
     fn findings(&self) -> Vec<Finding> {

@@ -422,6 +422,21 @@ fn both_sides(
         keep_together: contract.keep_together.clone(),
         period: contract.period.clone(),
         totals: told,
+        // Debits and credits are those of the books, so their columns must be as they are there.
+        entries: source.entries.as_ref().and_then(|rule| {
+            let untouched = |column: &String| {
+                let slot = slot_of(column)?;
+                let kept = matches!(
+                    &slot.supply,
+                    Supply::Column {
+                        treat: Treat::Keep,
+                        ..
+                    }
+                );
+                kept.then(|| slot.field.name().clone())
+            };
+            rule.renamed(&untouched)
+        }),
         ..source.clone()
     };
     (source, destination, not_compared)

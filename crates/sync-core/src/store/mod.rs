@@ -22,6 +22,7 @@ mod described;
 mod lease;
 mod letters;
 mod payloads;
+mod periods;
 #[cfg(feature = "postgres")]
 mod postgres;
 mod replays;
@@ -39,6 +40,7 @@ pub use batches::{
 };
 pub use letters::{Discard, Letter, LetterFilter, LetterId, LetterPage, LetterStatus};
 pub use payloads::{KeptPayload, LostBatch, Removal, RemovalReason, RemovedPayload};
+pub use periods::VerifiedPeriod;
 #[cfg(feature = "postgres")]
 pub use postgres::{PostgresStore, PostgresStoreOptions};
 pub use replays::{BatchQuery, BatchesThat, KeptBatch, ReplayMode, Replayed, Replaying};
@@ -191,6 +193,20 @@ pub trait Store: Debug + Send + Sync {
         after: Option<&RecordKey>,
         limit: usize,
     ) -> Result<Vec<RecordKey>>;
+
+    /// The closed periods that were verified, in their order.
+    async fn verified_periods(&self, scope: &Scope) -> Result<Vec<VerifiedPeriod>>;
+
+    /// Keeps a closed period as it is now. Where it is not as it was, `change` says so, as JSON.
+    async fn verify_period(
+        &self,
+        claim: &Claim,
+        period: &VerifiedPeriod,
+        change: Option<&str>,
+    ) -> Result<()>;
+
+    /// Forgets verified periods that are not closed any more.
+    async fn reopen_periods(&self, claim: &Claim, periods: &[String]) -> Result<()>;
 
     /// Appends an entry that changes nothing else.
     async fn note(&self, claim: &Claim, kind: EntryKind, body: &str) -> Result<Digest>;

@@ -5,6 +5,7 @@ use serde_json::{Value, json};
 use super::batches::{PreparedBatch, RunStart, Settlement};
 use super::letters::{Discard, LetterId};
 use super::payloads::{LostBatch, Removal};
+use super::periods::VerifiedPeriod;
 use super::replays::{Replayed, Replaying};
 use super::scope::{Claim, Scope};
 use crate::id::{BatchId, Digest, Hasher};
@@ -220,4 +221,23 @@ pub(super) fn batch_replayed(scope: &Scope, replayed: &Replayed) -> Told {
         "settled_at": rfc3339(*at),
     });
     Told::new(EntryKind::BatchReplayed, body)
+}
+
+pub(super) fn period_verified(
+    scope: &Scope,
+    period: &VerifiedPeriod,
+    change: Option<&str>,
+) -> Told {
+    let change: Option<Value> = change.and_then(|change| serde_json::from_str(change).ok());
+    let kind = match change {
+        Some(_) => EntryKind::ClosedPeriodChanged,
+        None => EntryKind::PeriodVerified,
+    };
+    let body = json!({ "scope": scope, "period": period, "change": change });
+    Told::new(kind, body)
+}
+
+pub(super) fn periods_reopened(scope: &Scope, periods: &[String]) -> Told {
+    let body = json!({ "scope": scope, "periods": periods });
+    Told::new(EntryKind::PeriodsReopened, body)
 }

@@ -8,6 +8,7 @@ mod damage;
 mod given;
 mod leases;
 mod letters;
+mod periods;
 #[cfg(all(unix, feature = "postgres"))]
 mod postgres;
 mod sqlite;
@@ -62,6 +63,9 @@ of_every_store! {
         of_many_that_ask_at_once_one_is_given_the_stream
         a_holder_that_is_gone_in_this_process_need_not_be_waited_for
         a_clock_that_is_set_back_keeps_nobody_out_for_long;
+    periods:
+        closed_periods_are_kept_as_they_were_verified
+        what_is_told_of_a_period_is_in_the_ledger;
     letters:
         letters_are_listed_by_what_they_are
         a_record_that_arrives_closes_its_letters

@@ -370,7 +370,7 @@ impl<'a> Examiner<'a> {
 }
 
 /// Whether a day, as `2026-01-31`, is one of those that are closed.
-pub(in crate::pipeline) fn is_closed(day: &str, closed_through: Date) -> bool {
+fn is_closed(day: &str, closed_through: Date) -> bool {
     // Texts of days sort as the days do.
     !day.is_empty() && day <= day_text(closed_through).as_str()
 }

@@ -131,7 +131,7 @@ pub(super) async fn were(
     Ok(found)
 }
 
-pub(super) fn microseconds(time: OffsetDateTime) -> i64 {
+pub(in crate::pipeline) fn microseconds(time: OffsetDateTime) -> i64 {
     let microseconds = time.unix_timestamp_nanos().div_euclid(1_000);
     i64::try_from(microseconds).unwrap_or(i64::MAX)
 }

@@ -12,6 +12,7 @@ use time::{Date, OffsetDateTime};
 
 use super::Parts;
 use super::delivery::Delivery;
+use super::periods::closed_through;
 use crate::error::Result;
 use crate::id::Digest;
 use crate::ledger::EntryKind;
@@ -28,7 +29,9 @@ mod in_flight;
 
 use difference::Differences;
 use examine::Examiner;
+pub(super) use examine::day_text;
 use in_flight::InFlight;
+pub(super) use in_flight::microseconds;
 
 /// How often a source that changes while it is asked is asked again.
 const ROUNDS: u32 = 4;
@@ -50,7 +53,7 @@ impl Delivery {
             stream: &self.stream,
             as_of,
             lookback: self.pipeline.options.lookback,
-            closed_through: None,
+            closed_through: closed_through(self).await?,
         };
         let verdict = comparison.compare(known).await?;
         self.told(Check::ControlTotals).keep(&verdict).await?;

@@ -12,7 +12,7 @@ use uuid::Uuid;
 use super::{
     BatchQuery, Claim, DeadLetter, Discard, KeptBatch, KeptPayload, Lease, LeaseRequest, Letter,
     LetterFilter, LetterId, LetterPage, LostBatch, PreparedBatch, RecordAudit, Removal, Replayed,
-    Replaying, RunStart, Scope, Settlement, Store, UnsettledBatch,
+    Replaying, RunStart, Scope, Settlement, Store, UnsettledBatch, VerifiedPeriod,
 };
 use crate::batch::RecordKey;
 use crate::clock::{Clock, SystemClock};
@@ -33,6 +33,7 @@ mod leases;
 mod letters;
 mod patience;
 mod payloads;
+mod periods;
 mod progress;
 mod records;
 mod replays;
@@ -333,6 +334,25 @@ impl Store for PostgresStore {
         ask!(self, |session| census::missing_keys(
             &session, scope, after, limit
         ))
+    }
+
+    async fn verified_periods(&self, scope: &Scope) -> Result<Vec<VerifiedPeriod>> {
+        ask!(self, |session| periods::verified_periods(&session, scope))
+    }
+
+    async fn verify_period(
+        &self,
+        claim: &Claim,
+        period: &VerifiedPeriod,
+        told: Option<&str>,
+    ) -> Result<()> {
+        change!(self, Some(claim), |change| change
+            .verify_period(claim, period, told))
+    }
+
+    async fn reopen_periods(&self, claim: &Claim, periods: &[String]) -> Result<()> {
+        change!(self, Some(claim), |change| change
+            .reopen_periods(claim, periods))
     }
 
     async fn note(&self, claim: &Claim, kind: EntryKind, body: &str) -> Result<Digest> {

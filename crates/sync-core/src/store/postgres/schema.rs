@@ -165,6 +165,19 @@ const WINDOWS_READ: &str = "
 ALTER TABLE scopes ADD COLUMN window_is_read BOOLEAN NOT NULL DEFAULT false;
 ";
 
+/// What version 4 knows of closed periods.
+const PERIODS: &str = r#"
+CREATE TABLE verified_periods (
+    scope BIGINT NOT NULL REFERENCES scopes,
+    period TEXT COLLATE "C" NOT NULL,
+    records BIGINT NOT NULL,
+    sums TEXT NOT NULL,
+    content BYTEA NOT NULL,
+    verified_at TEXT NOT NULL,
+    PRIMARY KEY (scope, period)
+);
+"#;
+
 pub(super) async fn bring_up_to_date(mut session: Session, schema: &str) -> Result<()> {
     let refused = |error| failed("the store's tables cannot be made", error);
     let transaction = session.transaction().await.map_err(refused)?;
@@ -199,7 +212,7 @@ pub(super) async fn bring_up_to_date(mut session: Session, schema: &str) -> Resu
     match version.get::<_, Option<i64>>(0) {
         Some(SCHEMA_VERSION) => {}
         Some(3) => {
-            for step in [LETTERS, CONTRACTS, WINDOWS_READ] {
+            for step in [LETTERS, CONTRACTS, WINDOWS_READ, PERIODS] {
                 transaction.batch_execute(step).await.map_err(refused)?;
             }
             let update = "UPDATE store_version SET version = $1";

@@ -11,7 +11,7 @@ use rusqlite::{Connection, TransactionBehavior};
 use super::{
     BatchQuery, Claim, DeadLetter, Discard, KeptBatch, KeptPayload, Lease, LeaseRequest, Letter,
     LetterFilter, LetterId, LetterPage, LostBatch, PreparedBatch, RecordAudit, Removal, Replayed,
-    Replaying, RunStart, Scope, Settlement, Store, UnsettledBatch,
+    Replaying, RunStart, Scope, Settlement, Store, UnsettledBatch, VerifiedPeriod,
 };
 use crate::batch::RecordKey;
 use crate::clock::{Clock, SystemClock};
@@ -32,6 +32,7 @@ mod leases;
 mod letters;
 mod liveness;
 mod payloads;
+mod periods;
 mod progress;
 mod records;
 mod replays;
@@ -393,6 +394,33 @@ impl Store for SqliteStore {
         let (scope, after) = (scope.clone(), after.cloned());
         self.read(move |connection| census::missing_keys(connection, &scope, after.as_ref(), limit))
             .await
+    }
+
+    async fn verified_periods(&self, scope: &Scope) -> Result<Vec<VerifiedPeriod>> {
+        let scope = scope.clone();
+        self.read(move |connection| periods::verified_periods(connection, &scope))
+            .await
+    }
+
+    async fn verify_period(
+        &self,
+        claim: &Claim,
+        period: &VerifiedPeriod,
+        change: Option<&str>,
+    ) -> Result<()> {
+        let (period, told) = (period.clone(), change.map(str::to_owned));
+        self.change_by(claim, move |change, claim| {
+            change.verify_period(claim, &period, told.as_deref())
+        })
+        .await
+    }
+
+    async fn reopen_periods(&self, claim: &Claim, periods: &[String]) -> Result<()> {
+        let periods = periods.to_owned();
+        self.change_by(claim, move |change, claim| {
+            change.reopen_periods(claim, &periods)
+        })
+        .await
     }
 
     async fn note(&self, claim: &Claim, kind: EntryKind, body: &str) -> Result<Digest> {

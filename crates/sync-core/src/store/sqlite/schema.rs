@@ -175,6 +175,19 @@ const WINDOWS_READ: &str = "
 ALTER TABLE scopes ADD COLUMN window_is_read INTEGER NOT NULL DEFAULT 0;
 ";
 
+/// What version 4 knows of closed periods.
+const PERIODS: &str = "
+CREATE TABLE verified_periods (
+    scope INTEGER NOT NULL REFERENCES scopes,
+    period TEXT NOT NULL,
+    records INTEGER NOT NULL,
+    sums TEXT NOT NULL,
+    content BLOB NOT NULL,
+    verified_at TEXT NOT NULL,
+    PRIMARY KEY (scope, period)
+) STRICT, WITHOUT ROWID;
+";
+
 /// A census that a crash cut short is worth nothing, so it is kept for the connection alone.
 const CENSUS: &str = "
 CREATE TEMPORARY TABLE census (
@@ -231,6 +244,7 @@ fn bring_up_to_date(transaction: &Transaction<'_>, path: &Path) -> Work<()> {
         }
     }
     transaction.execute_batch(LETTERS)?;
+    transaction.execute_batch(PERIODS)?;
     transaction.execute_batch(CONTRACTS)?;
     transaction.execute_batch(WINDOWS_READ)?;
     transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
