@@ -12,9 +12,9 @@ use sync_core::ledger::{Entry, EntryKind, Head, Verification};
 use sync_core::shape::{AcceptedContract, Difference};
 use sync_core::spool::{Listed, Ownership, Spool, Spooled};
 use sync_core::store::{
-    Claim, DeadLetter, Discard, KeptPayload, Lease, LeaseRequest, Letter, LetterFilter, LetterId,
-    LetterPage, LostBatch, PreparedBatch, RecordAudit, Removal, RunStart, Scope, Settlement, Store,
-    UnsettledBatch,
+    BatchQuery, Claim, DeadLetter, Discard, KeptBatch, KeptPayload, Lease, LeaseRequest, Letter,
+    LetterFilter, LetterId, LetterPage, LostBatch, PreparedBatch, RecordAudit, Removal, Replayed,
+    Replaying, RunStart, Scope, Settlement, Store, UnsettledBatch, VerifiedPeriod,
 };
 use sync_core::tie_out::TieOutRecord;
 use sync_core::{
@@ -222,6 +222,18 @@ stepped! {
         fn count_keys(claim: &Claim, keys: &[RecordKey]) -> ();
         fn missing_keys(scope: &Scope, after: Option<&RecordKey>, limit: usize) -> Vec<RecordKey>;
         fn note(claim: &Claim, kind: EntryKind, body: &str) -> Digest, named kind.as_str();
+        fn note_read(claim: &Claim, records: u64) -> ();
+        fn read_of_window(scope: &Scope) -> u64;
+        fn latest_letters(scope: &Scope, letters: &[LetterId]) -> Vec<bool>;
+        fn remember_stream(claim: &Claim, stream: &StreamDescriptor) -> ();
+        fn remembered_stream(scope: &Scope) -> Option<StreamDescriptor>;
+        fn batches(query: &BatchQuery) -> Vec<KeptBatch>;
+        fn latest(scope: &Scope, batch: &BatchId, records: &[RecordKey]) -> Vec<bool>;
+        fn begin_replay(claim: &Claim, replaying: &Replaying) -> Digest;
+        fn settle_replay(claim: &Claim, replayed: &Replayed) -> ();
+        fn verified_periods(scope: &Scope) -> Vec<VerifiedPeriod>;
+        fn verify_period(claim: &Claim, period: &VerifiedPeriod, change: Option<&str>) -> ();
+        fn reopen_periods(claim: &Claim, periods: &[String]) -> ();
         fn audit(scope: &Scope, key: &RecordKey) -> RecordAudit;
         fn dead_letters(scope: &Scope, limit: usize) -> Vec<DeadLetter>;
         fn letters(filter: &LetterFilter, page: LetterPage) -> Vec<Letter>;
