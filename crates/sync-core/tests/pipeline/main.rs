@@ -234,6 +234,7 @@ fn a_delete_is_found_also_where_as_many_records_were_rejected() {
 
 /// What version 4 of the store's schema added.
 const BACK_TO_VERSION_3: &str = "
+    DROP TABLE verified_periods;
     DROP TABLE contracts;
     DROP TABLE rereads;
     DROP INDEX dead_letters_waiting;

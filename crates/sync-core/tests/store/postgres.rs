@@ -165,7 +165,7 @@ async fn a_store_of_version_3_is_brought_up_to_date() {
     store.open_window(&claim, window(1)).await.unwrap();
     given::Home::tamper(
         &home,
-        "DROP TABLE retried_letters; DROP TABLE contracts; DROP TABLE rereads;
+        "DROP TABLE verified_periods; DROP TABLE retried_letters; DROP TABLE contracts; DROP TABLE rereads;
          ALTER TABLE batches DROP COLUMN letters_before;
          ALTER TABLE scopes DROP COLUMN window_is_read;
          ALTER TABLE scopes DROP COLUMN descriptor, DROP COLUMN window_read;
