@@ -202,8 +202,25 @@ async fn a_change_in_a_closed_period_is_an_alert_of_its_own(server: Option<&'sta
         warned.iter().any(|it| it.contains("closed period 20")),
         "{warned:?}"
     );
+    // Neither is one overlooked that says an old time of change: the totals of the month are other ones.
+    let numbers = company.records("GLDETAIL").unwrap();
+    let numbers = numbers
+        .iter()
+        .map(|line| value(line, "RECORDNO").parse::<u64>().unwrap());
+    let last = numbers.max().unwrap();
+    let entry = Edit::create("GLBATCH").set("BATCH_DATE", "11/15/2025");
+    company.edit(&entry).unwrap();
+    let stamp = Stamp::at("GLDETAIL", "01/01/2026 12:00:00").between(last + 1, u64::MAX);
+    assert!(company.stamp(&stamp).unwrap() > 0);
+    let hidden = world.run_later().await;
+    let warned = warnings(&hidden);
+    assert!(
+        warned.iter().any(|it| it.contains("closed period 2025-11")),
+        "{warned:?}"
+    );
+    assert!(hidden.ties_out(), "it is delivered: {hidden:#?}");
     // Once it is open again, it is nobody's business.
-    world.options.periods.closed_through = Some(date!(2025 - 11 - 30));
+    world.options.periods.closed_through = Some(date!(2025 - 10 - 31));
     let sixth = world.run_later().await;
     assert!(
         world
