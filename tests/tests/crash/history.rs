@@ -235,12 +235,14 @@ impl History {
                 if let Some(told) = &end.told {
                     // It was through before its time had come.
                     assert_complete(told);
+                    assert_nothing_was_given_up(told);
                 } else {
                     kills.note(&fate, &end);
                     run = Run::Later;
                 }
             }
             let end = self.finish(day).await;
+            assert_nothing_was_given_up(end.told.as_ref().unwrap());
             kills.learn(day, run, &end.borders);
         }
     }
@@ -302,5 +304,13 @@ fn assert_complete(told: &Value) {
         .unwrap_or_else(|| panic!("{told}"));
     for stream in streams {
         assert_eq!(stream["error"], Value::Null, "{stream}");
+    }
+}
+
+/// # Panics
+/// Where a payload was lost: a kill takes none from the spool that the ledger vouches for.
+fn assert_nothing_was_given_up(told: &Value) {
+    for stream in told["streams"].as_array().unwrap() {
+        assert_eq!(stream["given_up"], 0, "{stream}");
     }
 }
