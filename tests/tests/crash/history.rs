@@ -21,14 +21,14 @@ pub(crate) const DAYS: u32 = 4;
 /// A kill inside of a step comes at most so long after its beginning.
 const LATEST: Duration = Duration::from_millis(4);
 
-/// Steps that many a kill has to meet while they are under way.
-const LONG_STEPS: [&str; 6] = [
-    "spool.put",
-    "store.prepare(upsert)",
-    "sink.write(upsert)",
-    "sink.write(delete)",
-    "store.settle(upsert)",
-    "sink.prepare",
+/// Steps that kills have to meet while they are under way, and how often at least.
+const LONG_STEPS: [(&str, u32); 6] = [
+    ("spool.put", 2),
+    ("store.prepare(upsert)", 2),
+    ("sink.write(upsert)", 16),
+    ("sink.write(delete)", 4),
+    ("store.settle(upsert)", 4),
+    ("sink.prepare", 2),
 ];
 
 /// What was killed, and where.
@@ -37,8 +37,8 @@ pub(crate) struct Kills {
     pub(crate) count: u32,
     /// How often.
     pub(crate) at: BTreeMap<Border, u32>,
-    /// Steps that were under way.
-    pub(crate) inside: BTreeSet<String>,
+    /// How often a step was under way.
+    pub(crate) inside: BTreeMap<String, u32>,
     /// How often each border is reached on a day: by the first run of it, and by one that follows a kill.
     known: BTreeMap<(u32, Run), BTreeMap<Border, u32>>,
 }
@@ -66,8 +66,12 @@ impl Kills {
     }
 
     pub(crate) fn missing_inside(&self) -> Vec<&'static str> {
+        let met = |step| self.inside.get(step).copied().unwrap_or(0);
         let steps = LONG_STEPS.into_iter();
-        steps.filter(|step| !self.inside.contains(*step)).collect()
+        steps
+            .filter(|(step, times)| met(*step) < *times)
+            .map(|(step, _)| step)
+            .collect()
     }
 
     fn learn(&mut self, day: u32, run: Run, borders: &[Border]) {
@@ -104,7 +108,7 @@ impl Kills {
             .filter(|(border, _)| border.moment == Moment::Before)
             .collect();
         let unmet: Vec<_> = (begun.iter().copied())
-            .filter(|(border, _)| self.missing_inside().contains(&border.step.as_str()))
+            .filter(|(border, _)| self.missing_inside().contains(&border.kind()))
             .collect();
         let some_time = |random: &mut fastrand::Rng| LATEST.mul_f64(random.f64().powi(3));
         match random.u8(0..4) {
@@ -143,8 +147,10 @@ impl Kills {
             *self.at.entry(at.clone()).or_default() += 1;
         } else {
             let under_way = open.iter().filter(|(_, count)| **count > 0);
-            self.inside
-                .extend(under_way.map(|(step, _)| (*step).to_owned()));
+            for (step, _) in under_way {
+                let kind = step.split(" of ").next().unwrap_or(step);
+                *self.inside.entry(kind.to_owned()).or_default() += 1;
+            }
         }
     }
 }

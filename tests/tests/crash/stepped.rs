@@ -19,8 +19,9 @@ use sync_core::store::{
 use sync_core::tie_out::TieOutRecord;
 use sync_core::{
     Batch, BatchId, Capabilities, Checkpoint, ControlTotals, Cursor, Deletion, Digest, Finding,
-    FlushReceipt, Landed, ReadRequest, Receipt, RecordId, RecordKey, Result, RunId, RunMark,
-    SchemaPlan, Sink, Source, SourceBatch, StreamDescriptor, StreamName, TotalsQuery, Window,
+    FlushReceipt, Landed, Operation, ReadRequest, Receipt, RecordId, RecordKey, Result, RunId,
+    RunMark, SchemaPlan, Sink, Source, SourceBatch, StreamDescriptor, StreamName, TotalsQuery,
+    Window,
 };
 use time::OffsetDateTime;
 
@@ -55,8 +56,13 @@ pub(crate) fn stepped_source(source: impl Source + 'static, steps: &Arc<Steps>) 
     })
 }
 
+/// What is done with which stream's batch.
+fn of(operation: Operation, stream: &StreamName) -> String {
+    format!("({}) of {stream}", operation.as_str())
+}
+
 /// Implements a trait by calls that are handed on, each with a step around it. The step is named by
-/// trait and method, or in the words that follow the method's result.
+/// trait and method, with more words where some follow the method's result.
 macro_rules! stepped {
     (
         $trait:ident for $type:ident as $area:literal {
@@ -70,7 +76,7 @@ macro_rules! stepped {
                 async fn $method(&self $(, $argument: $of)*) -> Result<$result> {
                     #[allow(unused_mut, unused_assignments)]
                     let mut name = concat!($area, ".", stringify!($method)).to_owned();
-                    $(name = format!("{name}({})", $name);)?
+                    $(name.push_str(&$name);)?
                     let call = self.inner.$method($($argument),*);
                     self.steps.around(&name, call).await
                 }
@@ -137,7 +143,7 @@ stepped! {
     Sink for SteppedSink as "sink" {
         fn check() -> Vec<Finding>;
         fn plan(stream: &StreamDescriptor) -> SchemaPlan;
-        fn write(batch: &Batch) -> Receipt, named batch.operation().as_str();
+        fn write(batch: &Batch) -> Receipt, named of(batch.operation(), &batch.stream().name);
         fn flush(stream: &StreamName) -> FlushReceipt;
         fn lookup(batch: &BatchId) -> Landed;
         fn control_totals(query: &TotalsQuery) -> Option<ControlTotals>;
@@ -204,9 +210,9 @@ stepped! {
         fn begin_reread(claim: &Claim) -> ();
         fn changed(scope: &Scope, records: &[(RecordKey, RecordId)]) -> Vec<bool>;
         fn prepare(claim: &Claim, batch: &PreparedBatch, unreadable: &[DeadLetter]) -> Digest,
-            named batch.place.operation.as_str();
+            named format!("({})", batch.place.operation.as_str());
         fn settle(claim: &Claim, settlement: Settlement) -> (),
-            named settlement.batch.place.operation.as_str();
+            named of(settlement.batch.place.operation, &settlement.batch.scope.stream);
         fn advance(claim: &Claim, cursor: Option<&Cursor>, unreadable: &[DeadLetter]) -> ();
         fn note_window_read(claim: &Claim) -> ();
         fn complete_window(claim: &Claim) -> ();
@@ -221,7 +227,7 @@ stepped! {
         fn begin_census(claim: &Claim, periods: Option<&[String]>) -> ();
         fn count_keys(claim: &Claim, keys: &[RecordKey]) -> ();
         fn missing_keys(scope: &Scope, after: Option<&RecordKey>, limit: usize) -> Vec<RecordKey>;
-        fn note(claim: &Claim, kind: EntryKind, body: &str) -> Digest, named kind.as_str();
+        fn note(claim: &Claim, kind: EntryKind, body: &str) -> Digest, named format!("({})", kind.as_str());
         fn note_read(claim: &Claim, records: u64) -> ();
         fn read_of_window(scope: &Scope) -> u64;
         fn latest_letters(scope: &Scope, letters: &[LetterId]) -> Vec<bool>;

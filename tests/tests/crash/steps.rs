@@ -21,7 +21,7 @@ const STEPS_A_RENEWAL: u64 = 40;
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Border {
     pub(crate) moment: Moment,
-    /// What is done, such as `store.settle`.
+    /// What is done, such as `store.settle(upsert) of bill`.
     pub(crate) step: String,
 }
 
@@ -42,6 +42,11 @@ impl fmt::Display for Border {
 }
 
 impl Border {
+    /// The step, of whichever stream.
+    pub(crate) fn kind(&self) -> &str {
+        self.step.split(" of ").next().unwrap_or(&self.step)
+    }
+
     fn read(line: &str) -> Option<Self> {
         let moment = match line.get(..1)? {
             ">" => Moment::Before,

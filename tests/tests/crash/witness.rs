@@ -30,6 +30,14 @@ pub(crate) struct Witness {
 const SEEN: &str =
     "SELECT stream, batch, count(*), count(DISTINCT key) FROM witness_of_writes GROUP BY 1, 2";
 
+/// Between a batch's rows and its marker some time passes, so that kills fall in between.
+const SLOW_MARKER: &str = "
+    CREATE TRIGGER IF NOT EXISTS slow_marker BEFORE INSERT ON sync_batch BEGIN
+        SELECT count(*) FROM (
+            WITH RECURSIVE n(i) AS (SELECT 1 UNION ALL SELECT i + 1 FROM n LIMIT 2500) SELECT i FROM n
+        );
+    END;";
+
 impl fmt::Debug for Witness {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_tuple("Witness").field(&self.home).finish()
@@ -62,6 +70,7 @@ impl Witness {
                     "BEGIN IMMEDIATE;
                      CREATE TABLE IF NOT EXISTS witness_of_writes (stream TEXT, batch TEXT, key TEXT);"
                         .to_owned(),
+                    SLOW_MARKER.to_owned(),
                     trigger("insert", "new", "new._batch_id"),
                     trigger("update", "new", "new._batch_id"),
                     trigger("delete", "old", "NULL"),
@@ -83,7 +92,15 @@ impl Witness {
                          END IF;
                          RETURN NULL;
                      END $$;
+                     CREATE OR REPLACE FUNCTION slow_marker() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                         PERFORM pg_sleep(0.002);
+                         RETURN NEW;
+                     END $$;
                      DO $$ BEGIN
+                         IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'slow_marker') THEN
+                             CREATE TRIGGER slow_marker BEFORE INSERT ON sage_intacct.sync_batch
+                                 FOR EACH ROW EXECUTE FUNCTION public.slow_marker();
+                         END IF;
                          IF NOT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'witness_{table}') THEN
                              CREATE TRIGGER witness_{table} AFTER INSERT OR UPDATE OR DELETE
                                  ON sage_intacct.{table} FOR EACH ROW EXECUTE FUNCTION public.witness_{table}();
