@@ -181,10 +181,7 @@ async fn a_damaged_payload_is_read_again() {
         };
         for day in 0..DAYS {
             // The second time, the destination has the batch already.
-            let step = [
-                "store.prepare(upsert) of bill",
-                "sink.write(upsert) of bill",
-            ][day as usize % 2];
+            let step = ["store.prepare(upsert)", "sink.write(upsert) of entry"][day as usize % 2];
             let (moment, step) = (Moment::After, step.to_owned());
             let (at, later) = (Border { moment, step }, Duration::ZERO);
             let kill = Kill { at, time: 1, later };
