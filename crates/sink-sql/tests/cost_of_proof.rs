@@ -139,9 +139,15 @@ impl Source for Lines {
     }
 }
 
-/// Keeps nothing but the window of a run.
+/// Keeps nothing but how far a run is: a window that never ends would be read again and again.
 #[derive(Debug, Default)]
-struct Forgetful(Mutex<Option<Window>>);
+struct Forgetful(Mutex<Progress>);
+
+#[derive(Debug, Default)]
+struct Progress {
+    open: Option<Window>,
+    watermark: Option<OffsetDateTime>,
+}
 
 fn nothing() -> Digest {
     Hasher::new("nothing").digest()
@@ -203,14 +209,14 @@ impl Store for Forgetful {
         Ok(())
     }
     async fn checkpoint(&self, _: &Scope) -> Result<Checkpoint> {
-        let open = self.0.lock().unwrap().map(OpenWindow::new);
+        let progress = self.0.lock().unwrap();
         Ok(Checkpoint {
-            watermark: None,
-            open,
+            watermark: progress.watermark,
+            open: progress.open.map(OpenWindow::new),
         })
     }
     async fn open_window(&self, _: &Claim, window: Window) -> Result<()> {
-        *self.0.lock().unwrap() = Some(window);
+        self.0.lock().unwrap().open = Some(window);
         Ok(())
     }
     async fn changed(&self, _: &Scope, records: &[(RecordKey, RecordId)]) -> Result<Vec<bool>> {
@@ -229,6 +235,8 @@ impl Store for Forgetful {
         Ok(())
     }
     async fn complete_window(&self, _: &Claim) -> Result<()> {
+        let mut progress = self.0.lock().unwrap();
+        progress.watermark = progress.open.take().map(|window| window.until);
         Ok(())
     }
     async fn unsettled(&self, _: &Scope) -> Result<Vec<UnsettledBatch>> {
