@@ -15,6 +15,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("sync-core", &[]),
     ("intacct-client", &["intacct-xml", "sync-http", "sync-core"]),
     ("sink-sql", &["sync-core", "sync-http"]),
+    ("sink-bigquery", &["sync-core", "sync-http"]),
     // What checks others must not share code with them.
     ("intacct-sim", &[]),
     // A fixture of tests, depended on by nothing else.

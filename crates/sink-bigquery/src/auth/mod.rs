@@ -1,0 +1,1 @@
+//! Who asks: tokens for the `Authorization` header.

@@ -1,0 +1,1 @@
+//! Keeping within BigQuery's limits, over restarts too.
