@@ -8,7 +8,7 @@ use std::time::Duration;
 use intacct_client::ClientConfig;
 use intacct_sim::{Company, DataType, ObjectSpec, Scale, Simulator};
 use intacct_sync_tests::{Road, settings};
-use sync_core::store::{Scope, Store as _};
+use sync_core::store::{LetterStore as _, Scope};
 use sync_core::{ErrorKind, StreamName};
 use wiremock::matchers::{body_string_contains, method};
 use wiremock::{Mock, MockServer, ResponseTemplate};

@@ -7,7 +7,7 @@ use intacct_sim::{Edit, RunningSimulator, Scale, Simulator, Stamp};
 use intacct_sync_postgres_fixture::{Database, Server};
 use intacct_sync_tests::{Road, Warehouse, settings};
 use sync_core::pipeline::{OpenPeriods, PipelineOptions, RunReport, TieOut, UnbalancedEntries};
-use sync_core::store::Store as _;
+use sync_core::store::LedgerStore as _;
 use sync_core::{Severity, StreamName};
 use tempfile::TempDir;
 use time::macros::date;

@@ -14,7 +14,7 @@ use intacct_sync_tests::{Warehouse, settings};
 use sync_core::StreamName;
 use sync_core::pipeline::{Parts, Pipeline, PipelineOptions, RunReport};
 use sync_core::spool::FolderSpool;
-use sync_core::store::{SqliteStore, Store as _};
+use sync_core::store::{LedgerStore as _, SqliteStore};
 
 const STREAMS: [&str; 4] = ["gl_detail", "gl_batch", "vendor", "ap_bill"];
 

@@ -7,7 +7,7 @@ use std::collections::BTreeSet;
 use intacct_sim::{CompanyHandle, Edit, RunningSimulator, Scale, Simulator};
 use intacct_sync_tests::{Road, logs, settings};
 use sync_core::Source as _;
-use sync_core::store::Store as _;
+use sync_core::store::LedgerStore as _;
 use tempfile::TempDir;
 use time::macros::datetime;
 

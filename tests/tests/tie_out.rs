@@ -151,7 +151,7 @@ async fn an_untouched_warehouse_equals_the_books(server: Option<&'static Server>
     let lines = world.lines(verdicts).await;
     assert_eq!(lines.len(), 3, "{lines:?}");
     let store = world.road(&STREAMS).store;
-    let entries = sync_core::store::Store::entries(&*store, 0, 10_000)
+    let entries = sync_core::store::LedgerStore::entries(&*store, 0, 10_000)
         .await
         .unwrap();
     for line in lines {

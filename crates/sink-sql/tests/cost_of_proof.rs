@@ -28,10 +28,11 @@ use sync_core::pipeline::{Parts, Pipeline, PipelineOptions};
 use sync_core::shape::{AcceptedContract, Difference};
 use sync_core::spool::{FolderSpool, Spool, Spooled};
 use sync_core::store::{
-    BatchQuery, Claim, DeadLetter, Discard, FencingToken, KeptBatch, KeptPayload, Lease,
-    LeaseRequest, Letter, LetterFilter, LetterId, LetterPage, LostBatch, PreparedBatch,
-    RecordAudit, Removal, Replayed, Replaying, RunStart, Scope, Settlement, SqliteStore, Store,
-    UnsettledBatch, VerifiedPeriod,
+    BatchQuery, BatchStore, CensusStore, Claim, ContractStore, DeadLetter, Discard, FencingToken,
+    KeptBatch, KeptPayload, Lease, LeaseRequest, LeaseStore, LedgerStore, Letter, LetterFilter,
+    LetterId, LetterPage, LetterStore, LostBatch, PayloadStore, PeriodStore, PreparedBatch,
+    ProgressStore, RecordAudit, RecordStore, Removal, ReplayStore, Replayed, Replaying, RunStart,
+    Scope, Settlement, SqliteStore, UnsettledBatch, VerifiedPeriod,
 };
 use sync_core::{
     Batch, BatchId, Checkpoint, ControlTotals, Cursor, Digest, Finding, OpenWindow, ReadRequest,
@@ -173,7 +174,7 @@ impl Spool for Forgetful {
 }
 
 #[async_trait]
-impl Store for Forgetful {
+impl LeaseStore for Forgetful {
     async fn acquire(&self, request: &LeaseRequest) -> Result<Lease> {
         let now = OffsetDateTime::UNIX_EPOCH;
         Ok(Lease::granted(request, FencingToken(1), now))
@@ -188,12 +189,48 @@ impl Store for Forgetful {
     async fn leases(&self) -> Result<Vec<Lease>> {
         Ok(Vec::new())
     }
+}
+
+#[async_trait]
+impl ProgressStore for Forgetful {
     async fn begin_run(&self, _: &RunStart) -> Result<()> {
         Ok(())
     }
     async fn end_run(&self, _: RunId, _: &str) -> Result<Head> {
         Ok(Head::genesis())
     }
+    async fn checkpoint(&self, _: &Scope) -> Result<Checkpoint> {
+        let progress = self.0.lock().unwrap();
+        Ok(Checkpoint {
+            watermark: progress.watermark,
+            open: progress.open.map(OpenWindow::new),
+        })
+    }
+    async fn open_window(&self, _: &Claim, window: Window) -> Result<()> {
+        self.0.lock().unwrap().open = Some(window);
+        Ok(())
+    }
+    async fn advance(&self, _: &Claim, _: Option<&Cursor>, _: &[DeadLetter]) -> Result<()> {
+        Ok(())
+    }
+    async fn note_read(&self, _: &Claim, _: u64) -> Result<()> {
+        Ok(())
+    }
+    async fn read_of_window(&self, _: &Scope) -> Result<u64> {
+        Ok(0)
+    }
+    async fn note_window_read(&self, _: &Claim) -> Result<()> {
+        Ok(())
+    }
+    async fn complete_window(&self, _: &Claim) -> Result<()> {
+        let mut progress = self.0.lock().unwrap();
+        progress.watermark = progress.open.take().map(|window| window.until);
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ContractStore for Forgetful {
     async fn contract(&self, _: &Scope) -> Result<Option<AcceptedContract>> {
         Ok(None)
     }
@@ -208,35 +245,14 @@ impl Store for Forgetful {
     async fn begin_reread(&self, _: &Claim) -> Result<()> {
         Ok(())
     }
-    async fn checkpoint(&self, _: &Scope) -> Result<Checkpoint> {
-        let progress = self.0.lock().unwrap();
-        Ok(Checkpoint {
-            watermark: progress.watermark,
-            open: progress.open.map(OpenWindow::new),
-        })
-    }
-    async fn open_window(&self, _: &Claim, window: Window) -> Result<()> {
-        self.0.lock().unwrap().open = Some(window);
-        Ok(())
-    }
-    async fn changed(&self, _: &Scope, records: &[(RecordKey, RecordId)]) -> Result<Vec<bool>> {
-        Ok(vec![true; records.len()])
-    }
+}
+
+#[async_trait]
+impl BatchStore for Forgetful {
     async fn prepare(&self, _: &Claim, _: &PreparedBatch, _: &[DeadLetter]) -> Result<Digest> {
         Ok(nothing())
     }
     async fn settle(&self, _: &Claim, _: Settlement) -> Result<()> {
-        Ok(())
-    }
-    async fn advance(&self, _: &Claim, _: Option<&Cursor>, _: &[DeadLetter]) -> Result<()> {
-        Ok(())
-    }
-    async fn note_window_read(&self, _: &Claim) -> Result<()> {
-        Ok(())
-    }
-    async fn complete_window(&self, _: &Claim) -> Result<()> {
-        let mut progress = self.0.lock().unwrap();
-        progress.watermark = progress.open.take().map(|window| window.until);
         Ok(())
     }
     async fn unsettled(&self, _: &Scope) -> Result<Vec<UnsettledBatch>> {
@@ -245,11 +261,12 @@ impl Store for Forgetful {
     async fn give_up(&self, _: &Claim, _: &LostBatch) -> Result<()> {
         Ok(())
     }
-    async fn payloads(&self) -> Result<Vec<KeptPayload>> {
-        Ok(Vec::new())
-    }
-    async fn forget_payloads(&self, _: RunId, _: &Removal) -> Result<()> {
-        Ok(())
+}
+
+#[async_trait]
+impl RecordStore for Forgetful {
+    async fn changed(&self, _: &Scope, records: &[(RecordKey, RecordId)]) -> Result<Vec<bool>> {
+        Ok(vec![true; records.len()])
     }
     async fn live_records(&self, _: &Scope) -> Result<u64> {
         Ok(0)
@@ -263,6 +280,10 @@ impl Store for Forgetful {
     async fn keys_of_owners(&self, _: &Scope, _: &[String]) -> Result<Vec<RecordKey>> {
         Ok(Vec::new())
     }
+}
+
+#[async_trait]
+impl CensusStore for Forgetful {
     async fn begin_census(&self, _: &Claim, _: Option<&[String]>) -> Result<()> {
         Ok(())
     }
@@ -277,6 +298,10 @@ impl Store for Forgetful {
     ) -> Result<Vec<RecordKey>> {
         Ok(Vec::new())
     }
+}
+
+#[async_trait]
+impl PeriodStore for Forgetful {
     async fn verified_periods(&self, _: &Scope) -> Result<Vec<VerifiedPeriod>> {
         Ok(Vec::new())
     }
@@ -286,12 +311,27 @@ impl Store for Forgetful {
     async fn reopen_periods(&self, _: &Claim, _: &[String]) -> Result<()> {
         Ok(())
     }
+}
+
+#[async_trait]
+impl LedgerStore for Forgetful {
     async fn note(&self, _: &Claim, _: EntryKind, _: &str) -> Result<Digest> {
         Ok(nothing())
     }
     async fn audit(&self, _: &Scope, _: &RecordKey) -> Result<RecordAudit> {
         Ok(RecordAudit::default())
     }
+    async fn entries(&self, _: u64, _: usize) -> Result<Vec<Entry>> {
+        Ok(Vec::new())
+    }
+    async fn verify(&self, _: &[Digest]) -> Result<Verification> {
+        let head = Head::genesis();
+        Ok(Verification::Intact { head })
+    }
+}
+
+#[async_trait]
+impl LetterStore for Forgetful {
     async fn dead_letters(&self, _: &Scope, _: usize) -> Result<Vec<DeadLetter>> {
         Ok(Vec::new())
     }
@@ -307,12 +347,31 @@ impl Store for Forgetful {
     async fn latest_letters(&self, _: &Scope, letters: &[LetterId]) -> Result<Vec<bool>> {
         Ok(vec![true; letters.len()])
     }
-    async fn note_read(&self, _: &Claim, _: u64) -> Result<()> {
+    async fn supersede_letters(&self, _: &Claim, _: &[LetterId]) -> Result<()> {
         Ok(())
     }
-    async fn read_of_window(&self, _: &Scope) -> Result<u64> {
-        Ok(0)
+    async fn prepare_retry(
+        &self,
+        claim: &Claim,
+        batch: &PreparedBatch,
+        _: &[LetterId],
+    ) -> Result<Digest> {
+        self.prepare(claim, batch, &[]).await
     }
+}
+
+#[async_trait]
+impl PayloadStore for Forgetful {
+    async fn payloads(&self) -> Result<Vec<KeptPayload>> {
+        Ok(Vec::new())
+    }
+    async fn forget_payloads(&self, _: RunId, _: &Removal) -> Result<()> {
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl ReplayStore for Forgetful {
     async fn remember_stream(&self, _: &Claim, _: &StreamDescriptor) -> Result<()> {
         Ok(())
     }
@@ -330,24 +389,6 @@ impl Store for Forgetful {
     }
     async fn settle_replay(&self, _: &Claim, _: &Replayed) -> Result<()> {
         Ok(())
-    }
-    async fn supersede_letters(&self, _: &Claim, _: &[LetterId]) -> Result<()> {
-        Ok(())
-    }
-    async fn prepare_retry(
-        &self,
-        claim: &Claim,
-        batch: &PreparedBatch,
-        _: &[LetterId],
-    ) -> Result<Digest> {
-        self.prepare(claim, batch, &[]).await
-    }
-    async fn entries(&self, _: u64, _: usize) -> Result<Vec<Entry>> {
-        Ok(Vec::new())
-    }
-    async fn verify(&self, _: &[Digest]) -> Result<Verification> {
-        let head = Head::genesis();
-        Ok(Verification::Intact { head })
     }
 }
 

@@ -12,9 +12,11 @@ use sync_core::ledger::{Entry, EntryKind, Head, Verification};
 use sync_core::shape::{AcceptedContract, Difference};
 use sync_core::spool::{Listed, Ownership, Spool, Spooled};
 use sync_core::store::{
-    BatchQuery, Claim, DeadLetter, Discard, KeptBatch, KeptPayload, Lease, LeaseRequest, Letter,
-    LetterFilter, LetterId, LetterPage, LostBatch, PreparedBatch, RecordAudit, Removal, Replayed,
-    Replaying, RunStart, Scope, Settlement, Store, UnsettledBatch, VerifiedPeriod,
+    BatchQuery, BatchStore, CensusStore, Claim, ContractStore, DeadLetter, Discard, KeptBatch,
+    KeptPayload, Lease, LeaseRequest, LeaseStore, LedgerStore, Letter, LetterFilter, LetterId,
+    LetterPage, LetterStore, LostBatch, PayloadStore, PeriodStore, PreparedBatch, ProgressStore,
+    RecordAudit, RecordStore, Removal, ReplayStore, Replayed, Replaying, RunStart, Scope,
+    Settlement, Store, UnsettledBatch, VerifiedPeriod,
 };
 use sync_core::tie_out::TieOutRecord;
 use sync_core::{
@@ -192,15 +194,34 @@ struct SteppedStore {
 }
 
 stepped! {
-    Store for SteppedStore as "store" {
+    LeaseStore for SteppedStore as "store" {
         fn acquire(request: &LeaseRequest) -> Lease;
         fn renew(lease: &Lease, duration: Duration) -> Lease;
         fn release(lease: &Lease) -> ();
         fn leases() -> Vec<Lease>;
+    }
+
+    fn abandon(&self, lease: &Lease) {
+        self.inner.abandon(lease);
+    }
+}
+
+stepped! {
+    ProgressStore for SteppedStore as "store" {
         fn begin_run(start: &RunStart) -> ();
         fn end_run(run: RunId, outcome: &str) -> Head;
         fn checkpoint(scope: &Scope) -> Checkpoint;
         fn open_window(claim: &Claim, window: Window) -> ();
+        fn advance(claim: &Claim, cursor: Option<&Cursor>, unreadable: &[DeadLetter]) -> ();
+        fn note_read(claim: &Claim, records: u64) -> ();
+        fn read_of_window(scope: &Scope) -> u64;
+        fn note_window_read(claim: &Claim) -> ();
+        fn complete_window(claim: &Claim) -> ();
+    }
+}
+
+stepped! {
+    ContractStore for SteppedStore as "store" {
         fn contract(scope: &Scope) -> Option<AcceptedContract>;
         fn accept_contract(
             claim: &Claim,
@@ -208,50 +229,81 @@ stepped! {
             differences: &[Difference]
         ) -> ();
         fn begin_reread(claim: &Claim) -> ();
-        fn changed(scope: &Scope, records: &[(RecordKey, RecordId)]) -> Vec<bool>;
+    }
+}
+
+stepped! {
+    BatchStore for SteppedStore as "store" {
         fn prepare(claim: &Claim, batch: &PreparedBatch, unreadable: &[DeadLetter]) -> Digest,
             named format!("({})", batch.place.operation.as_str());
         fn settle(claim: &Claim, settlement: Settlement) -> (),
             named of(settlement.batch.place.operation, &settlement.batch.scope.stream);
-        fn advance(claim: &Claim, cursor: Option<&Cursor>, unreadable: &[DeadLetter]) -> ();
-        fn note_window_read(claim: &Claim) -> ();
-        fn complete_window(claim: &Claim) -> ();
         fn unsettled(scope: &Scope) -> Vec<UnsettledBatch>;
         fn give_up(claim: &Claim, lost: &LostBatch) -> ();
-        fn payloads() -> Vec<KeptPayload>;
-        fn forget_payloads(run: RunId, removal: &Removal) -> ();
+    }
+}
+
+stepped! {
+    RecordStore for SteppedStore as "store" {
+        fn changed(scope: &Scope, records: &[(RecordKey, RecordId)]) -> Vec<bool>;
         fn live_records(scope: &Scope) -> u64;
         fn live_by_period(scope: &Scope) -> Option<BTreeMap<String, u64>>;
         fn live_keys(scope: &Scope, keys: &[RecordKey]) -> Vec<RecordKey>;
         fn keys_of_owners(scope: &Scope, owners: &[String]) -> Vec<RecordKey>;
+    }
+}
+
+stepped! {
+    CensusStore for SteppedStore as "store" {
         fn begin_census(claim: &Claim, periods: Option<&[String]>) -> ();
         fn count_keys(claim: &Claim, keys: &[RecordKey]) -> ();
         fn missing_keys(scope: &Scope, after: Option<&RecordKey>, limit: usize) -> Vec<RecordKey>;
+    }
+}
+
+stepped! {
+    PeriodStore for SteppedStore as "store" {
+        fn verified_periods(scope: &Scope) -> Vec<VerifiedPeriod>;
+        fn verify_period(claim: &Claim, period: &VerifiedPeriod, change: Option<&str>) -> ();
+        fn reopen_periods(claim: &Claim, periods: &[String]) -> ();
+    }
+}
+
+stepped! {
+    LedgerStore for SteppedStore as "store" {
         fn note(claim: &Claim, kind: EntryKind, body: &str) -> Digest, named format!("({})", kind.as_str());
-        fn note_read(claim: &Claim, records: u64) -> ();
-        fn read_of_window(scope: &Scope) -> u64;
+        fn audit(scope: &Scope, key: &RecordKey) -> RecordAudit;
+        fn entries(after: u64, limit: usize) -> Vec<Entry>;
+        fn verify(known: &[Digest]) -> Verification;
+    }
+}
+
+stepped! {
+    LetterStore for SteppedStore as "store" {
+        fn dead_letters(scope: &Scope, limit: usize) -> Vec<DeadLetter>;
+        fn letters(filter: &LetterFilter, page: LetterPage) -> Vec<Letter>;
+        fn count_letters(filter: &LetterFilter) -> u64;
+        fn discard_letters(scope: &Scope, discard: &Discard) -> ();
         fn latest_letters(scope: &Scope, letters: &[LetterId]) -> Vec<bool>;
+        fn supersede_letters(claim: &Claim, letters: &[LetterId]) -> ();
+        fn prepare_retry(claim: &Claim, batch: &PreparedBatch, letters: &[LetterId]) -> Digest;
+    }
+}
+
+stepped! {
+    PayloadStore for SteppedStore as "store" {
+        fn payloads() -> Vec<KeptPayload>;
+        fn forget_payloads(run: RunId, removal: &Removal) -> ();
+    }
+}
+
+stepped! {
+    ReplayStore for SteppedStore as "store" {
         fn remember_stream(claim: &Claim, stream: &StreamDescriptor) -> ();
         fn remembered_stream(scope: &Scope) -> Option<StreamDescriptor>;
         fn batches(query: &BatchQuery) -> Vec<KeptBatch>;
         fn latest(scope: &Scope, batch: &BatchId, records: &[RecordKey]) -> Vec<bool>;
         fn begin_replay(claim: &Claim, replaying: &Replaying) -> Digest;
         fn settle_replay(claim: &Claim, replayed: &Replayed) -> ();
-        fn verified_periods(scope: &Scope) -> Vec<VerifiedPeriod>;
-        fn verify_period(claim: &Claim, period: &VerifiedPeriod, change: Option<&str>) -> ();
-        fn reopen_periods(claim: &Claim, periods: &[String]) -> ();
-        fn audit(scope: &Scope, key: &RecordKey) -> RecordAudit;
-        fn dead_letters(scope: &Scope, limit: usize) -> Vec<DeadLetter>;
-        fn letters(filter: &LetterFilter, page: LetterPage) -> Vec<Letter>;
-        fn count_letters(filter: &LetterFilter) -> u64;
-        fn discard_letters(scope: &Scope, discard: &Discard) -> ();
-        fn supersede_letters(claim: &Claim, letters: &[LetterId]) -> ();
-        fn prepare_retry(claim: &Claim, batch: &PreparedBatch, letters: &[LetterId]) -> Digest;
-        fn entries(after: u64, limit: usize) -> Vec<Entry>;
-        fn verify(known: &[Digest]) -> Verification;
-    }
-
-    fn abandon(&self, lease: &Lease) {
-        self.inner.abandon(lease);
     }
 }

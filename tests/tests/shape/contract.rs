@@ -1,6 +1,6 @@
 //! What each mode of a contract does with columns that come, go and change.
 
-use sync_core::store::Store as _;
+use sync_core::store::LetterStore as _;
 
 use crate::things::{World, tells};
 

@@ -1,7 +1,7 @@
 //! Each kind of mapping, from the source's pages to the warehouse's rows and back in totals and deletes.
 
 use sync_core::pipeline::TieOut;
-use sync_core::store::Store as _;
+use sync_core::store::{LedgerStore as _, LetterStore as _};
 
 use crate::things::{World, tells};
 

@@ -18,7 +18,7 @@ use secrecy::SecretString;
 use sync_core::pipeline::{Parts, Pipeline, PipelineOptions, RunReport, StreamReport};
 use sync_core::shape::{ColumnKind, HashKeys, Shaping};
 use sync_core::spool::FolderSpool;
-use sync_core::store::{Scope, SqliteStore, Store as _};
+use sync_core::store::{LedgerStore as _, Scope, SqliteStore};
 use sync_core::stream::TotalsShape;
 use sync_core::totals::GroupTotals;
 use sync_core::{

@@ -66,7 +66,7 @@ pub enum PayloadDamage {
 /// Reads every payload that the store or the ledger say is in the spool, and names those that are missing
 /// or are not, byte for byte, what was put in. Runs may go on meanwhile.
 ///
-/// That the ledger itself is whole is for [`Store::verify`] to say; each needs the other.
+/// That the ledger itself is whole is for [`LedgerStore::verify`](crate::store::LedgerStore::verify) to say; each needs the other.
 ///
 /// # Errors
 ///

@@ -1,29 +1,47 @@
 //! Batches on their way, and what became of their records.
 
-use serde::{Deserialize, Serialize};
+use std::fmt::Debug;
 
-use super::scope::Scope;
+use async_trait::async_trait;
+
+use super::letters::DeadLetter;
+use super::payloads::LostBatch;
+use super::scope::{Claim, Scope};
 use crate::batch::{BatchPlace, RecordKey};
+use crate::error::Result;
 use crate::id::{BatchId, Digest, RecordId, RunId};
-use crate::origin::{Origin, OriginSpan};
-use crate::receipt::{Receipt, RejectionClass};
+use crate::origin::OriginSpan;
+use crate::receipt::Receipt;
 use crate::spool::Spooled;
 use crate::window::Cursor;
 
-/// A run that begins.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct RunStart {
-    /// The run.
-    pub run: RunId,
-    /// The pipeline's name.
-    pub pipeline: String,
-    /// The sink's name.
-    pub sink: String,
-    /// Whose books these are.
-    pub company: String,
-    /// The settings that it runs by, as JSON without secrets. Their digest is in the ledger, and they
-    /// themselves wherever they are not those of the run before.
-    pub settings: String,
+/// Batches on their way to a sink.
+#[async_trait]
+pub trait BatchStore: Debug + Send + Sync {
+    /// Notes that a batch is about to be sent, and keeps the records that could not be read on the
+    /// way to it. Gives the hash of the ledger's entry.
+    async fn prepare(
+        &self,
+        claim: &Claim,
+        batch: &PreparedBatch,
+        unreadable: &[DeadLetter],
+    ) -> Result<Digest>;
+
+    /// Notes that the destination has a batch, and moves the cursor.
+    async fn settle(&self, claim: &Claim, settlement: Settlement) -> Result<()>;
+
+    /// The batches that were prepared and not settled, oldest first.
+    async fn unsettled(&self, scope: &Scope) -> Result<Vec<UnsettledBatch>>;
+
+    /// Notes that a batch cannot be brought to its end because its payload is lost: the batch is unknown
+    /// from now on, and the open window is read again from its beginning, where what was settled is
+    /// recognised.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) where it is not waiting, and
+    /// [`ErrorKind::Data`](crate::ErrorKind::Data) where no window is open any more.
+    async fn give_up(&self, claim: &Claim, lost: &LostBatch) -> Result<()>;
 }
 
 /// A batch whose payload is in the spool and that is about to be sent.
@@ -93,81 +111,4 @@ pub struct SettledRecord {
     /// The day of the stream's period column as `2026-01-31`, empty where the record says none; none
     /// where the stream has no such column.
     pub period: Option<String>,
-}
-
-/// A record that is not in the destination, kept whole.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct DeadLetter {
-    /// What identifies it, as far as that is known.
-    pub key: Option<RecordKey>,
-    /// The column at fault, where it is known.
-    pub column: Option<String>,
-    /// The value at fault, where it is known.
-    pub text: Option<String>,
-    /// Why it was rejected, for programs.
-    #[serde(default)]
-    pub class: RejectionClass,
-    /// Why it was rejected, for people.
-    pub reason: String,
-    /// Names and values of the whole record.
-    pub fields: Vec<(String, Option<String>)>,
-}
-
-/// What the store knows of one record: of its last delivery, and of its refusals.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct RecordAudit {
-    /// The last delivery of its state, or of its end.
-    pub last: Option<RecordTrace>,
-    /// When it could not be read, or was refused, newest first; a hundred at most.
-    pub rejected: Vec<RejectionTrace>,
-}
-
-/// The last delivery of a record.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct RecordTrace {
-    /// What became of it.
-    pub outcome: Outcome,
-    /// The id of the delivered row: of the record's state, or of its delete.
-    pub record: RecordId,
-    /// The batch that delivered it.
-    pub batch: BatchId,
-    /// Its row there, from 0; not known of what older versions delivered.
-    pub row: Option<u64>,
-    /// The run that cut this batch.
-    pub run: RunId,
-    /// The answer of the source that it came in, where the source says.
-    pub origin: Option<Origin>,
-    /// The destination's own name for what it did, such as a job id.
-    pub job: Option<String>,
-    /// When the destination had it, RFC 3339 in UTC.
-    pub settled_at: String,
-}
-
-/// What became of a record.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "snake_case")]
-#[non_exhaustive]
-pub enum Outcome {
-    /// The destination has its state.
-    Delivered,
-    /// It is gone at the source, and the destination knows.
-    Deleted,
-}
-
-/// A time at which a record was rejected.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct RejectionTrace {
-    /// When, RFC 3339 in UTC.
-    pub at: String,
-    /// The run.
-    pub run: RunId,
-    /// The batch that the destination refused it of; none where it could not be read.
-    pub batch: Option<BatchId>,
-    /// The column at fault, where it is known.
-    pub column: Option<String>,
-    /// Why.
-    pub reason: String,
 }

@@ -1,18 +1,58 @@
 //! Dead letters as the store keeps them: what was rejected, and what became of it since.
 
-use std::fmt;
+use std::fmt::{self, Debug};
 use std::str::FromStr;
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::batches::DeadLetter;
-use super::scope::Scope;
+use super::batches::PreparedBatch;
+use super::scope::{Claim, Scope};
 use crate::batch::RecordKey;
 use crate::error::{Error, ErrorKind, Result};
-use crate::id::{BatchId, RunId};
+use crate::id::{BatchId, Digest, RunId};
 use crate::receipt::RejectionClass;
 use crate::stream::StreamName;
+
+/// Dead letters, and what becomes of them.
+#[async_trait]
+pub trait LetterStore: Debug + Send + Sync {
+    /// The dead letters of a stream, newest first.
+    async fn dead_letters(&self, scope: &Scope, limit: usize) -> Result<Vec<DeadLetter>>;
+
+    /// Dead letters with what became of them, in the order of their numbers.
+    async fn letters(&self, filter: &LetterFilter, page: LetterPage) -> Result<Vec<Letter>>;
+
+    /// How many dead letters there are.
+    async fn count_letters(&self, filter: &LetterFilter) -> Result<u64>;
+
+    /// Notes that a person does not want some records of a stream: their letters are closed, and the
+    /// ledger says why and by whom.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Conflict`](crate::ErrorKind::Conflict) where one of the letters is not of this stream
+    /// or no longer waiting; then none is discarded.
+    async fn discard_letters(&self, scope: &Scope, discard: &Discard) -> Result<()>;
+
+    /// For each of these letters of a stream, whether its state is the latest that is known of its record:
+    /// no later batch delivered or deleted the record, and no later letter of it waits. True where the
+    /// letter does not say which record it is.
+    async fn latest_letters(&self, scope: &Scope, letters: &[LetterId]) -> Result<Vec<bool>>;
+
+    /// Closes letters of which a later state of the record is known.
+    async fn supersede_letters(&self, claim: &Claim, letters: &[LetterId]) -> Result<()>;
+
+    /// As [`BatchStore::prepare`](super::BatchStore::prepare), of a batch that sends the records of these letters again. Whoever settles
+    /// it closes the letters of what the destination took, and counts an attempt of the others.
+    async fn prepare_retry(
+        &self,
+        claim: &Claim,
+        batch: &PreparedBatch,
+        letters: &[LetterId],
+    ) -> Result<Digest>;
+}
 
 /// The number of a dead letter in its store. Later letters have higher ones.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
@@ -21,8 +61,26 @@ pub struct LetterId(pub u64);
 
 impl fmt::Display for LetterId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        self.0.fmt(f)
+        fmt::Display::fmt(&self.0, f)
     }
+}
+
+/// A record that is not in the destination, kept whole.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DeadLetter {
+    /// What identifies it, as far as that is known.
+    pub key: Option<RecordKey>,
+    /// The column at fault, where it is known.
+    pub column: Option<String>,
+    /// The value at fault, where it is known.
+    pub text: Option<String>,
+    /// Why it was rejected, for programs.
+    #[serde(default)]
+    pub class: RejectionClass,
+    /// Why it was rejected, for people.
+    pub reason: String,
+    /// Names and values of the whole record.
+    pub fields: Vec<(String, Option<String>)>,
 }
 
 /// What became of a dead letter.

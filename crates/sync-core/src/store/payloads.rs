@@ -1,12 +1,28 @@
 //! What the store knows of the spool: which payloads lie there, which were removed, and which were lost.
 
+use std::fmt::Debug;
+
+use async_trait::async_trait;
 use serde::Serialize;
 use time::OffsetDateTime;
 
 use super::batches::PreparedBatch;
 use super::scope::Scope;
-use crate::id::BatchId;
+use crate::error::Result;
+use crate::id::{BatchId, RunId};
 use crate::spool::Spooled;
+
+/// Which payloads lie in the spool.
+#[async_trait]
+pub trait PayloadStore: Debug + Send + Sync {
+    /// The payloads that are in the spool: first those of batches that are not settled, then from the one
+    /// that was settled first.
+    async fn payloads(&self) -> Result<Vec<KeptPayload>>;
+
+    /// Notes that payloads are about to be removed from the spool. Batches that are not settled keep
+    /// theirs.
+    async fn forget_payloads(&self, run: RunId, removal: &Removal) -> Result<()>;
+}
 
 /// A payload that lies in the spool, as far as the store knows.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -1,11 +1,33 @@
 //! Closed periods as they were when they were verified.
 
 use std::collections::BTreeMap;
+use std::fmt::Debug;
 
+use async_trait::async_trait;
 use serde::Serialize;
 
+use super::scope::{Claim, Scope};
 use crate::decimal::Decimal;
+use crate::error::Result;
 use crate::id::Digest;
+
+/// Closed periods as they were verified.
+#[async_trait]
+pub trait PeriodStore: Debug + Send + Sync {
+    /// The closed periods that were verified, in their order.
+    async fn verified_periods(&self, scope: &Scope) -> Result<Vec<VerifiedPeriod>>;
+
+    /// Keeps a closed period as it is now. Where it is not as it was, `change` says so, as JSON.
+    async fn verify_period(
+        &self,
+        claim: &Claim,
+        period: &VerifiedPeriod,
+        change: Option<&str>,
+    ) -> Result<()>;
+
+    /// Forgets verified periods that are not closed any more.
+    async fn reopen_periods(&self, claim: &Claim, periods: &[String]) -> Result<()>;
+}
 
 /// A closed period of a stream, as it was when it was verified or last seen to have changed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]

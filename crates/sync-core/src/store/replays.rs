@@ -1,15 +1,50 @@
 //! What a replay asks of the store, and tells it.
 
+use std::fmt::Debug;
+
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use time::OffsetDateTime;
 
-use super::batches::{DeadLetter, SettledRecord};
-use super::scope::Scope;
+use super::batches::SettledRecord;
+use super::letters::DeadLetter;
+use super::scope::{Claim, Scope};
 use crate::batch::{BatchPlace, RecordKey};
+use crate::error::Result;
 use crate::id::{BatchId, Digest, RunId};
 use crate::receipt::RejectionClass;
 use crate::spool::Spooled;
-use crate::stream::StreamName;
+use crate::stream::{StreamDescriptor, StreamName};
+
+/// What sends batches again that the source need not be asked for.
+#[async_trait]
+pub trait ReplayStore: Debug + Send + Sync {
+    /// Keeps what is known of a stream, for those who send it again without asking the source.
+    async fn remember_stream(&self, claim: &Claim, stream: &StreamDescriptor) -> Result<()>;
+
+    /// What was last known of a stream; none where it was never delivered by a version that keeps this.
+    async fn remembered_stream(&self, scope: &Scope) -> Result<Option<StreamDescriptor>>;
+
+    /// Batches in the order in which they were prepared, whether their payloads are still there or not.
+    async fn batches(&self, query: &BatchQuery) -> Result<Vec<KeptBatch>>;
+
+    /// For each of these records of a batch, whether what the batch holds is the latest that is known of
+    /// it: no later batch delivered or deleted it, and where the destination refused it of this batch,
+    /// somebody still waits for it, and none of a later batch.
+    async fn latest(
+        &self,
+        scope: &Scope,
+        batch: &BatchId,
+        records: &[RecordKey],
+    ) -> Result<Vec<bool>>;
+
+    /// Notes that a batch is about to be sent again.
+    async fn begin_replay(&self, claim: &Claim, replaying: &Replaying) -> Result<Digest>;
+
+    /// Notes that the destination has a batch that was sent again: its records are known to be there, and
+    /// their letters closed; those that it refused are kept as letters, and known not to be there.
+    async fn settle_replay(&self, claim: &Claim, replayed: &Replayed) -> Result<()>;
+}
 
 /// Which batches of a pipeline's way to a sink.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -2,10 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::batches::{PreparedBatch, RunStart, Settlement};
+use super::batches::{PreparedBatch, Settlement};
 use super::letters::{Discard, LetterId};
 use super::payloads::{LostBatch, Removal};
 use super::periods::VerifiedPeriod;
+use super::progress::RunStart;
 use super::replays::{Replayed, Replaying};
 use super::scope::{Claim, Scope};
 use crate::id::{BatchId, Digest, Hasher};

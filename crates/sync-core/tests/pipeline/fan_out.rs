@@ -13,7 +13,7 @@ use sync_core::ledger::EntryKind;
 use sync_core::pipeline::{
     Event, Observer, Parts, Pipeline, PipelineOptions, RunReport, StreamReport,
 };
-use sync_core::store::{Scope, SqliteStore, Store as _};
+use sync_core::store::{BatchStore as _, LedgerStore as _, Scope, SqliteStore};
 use sync_core::{
     ControlTotals, DeleteDetection, ErrorKind, Finding, ReadRequest, RecordKey, Result, Selection,
     Sink, Source, SourceBatch, StreamDescriptor, TotalsQuery,

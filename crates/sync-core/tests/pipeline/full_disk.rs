@@ -7,7 +7,7 @@ use std::sync::Arc;
 use sync_core::clock::ManualClock;
 use sync_core::pipeline::{Parts, Pipeline, PipelineOptions, RunReport};
 use sync_core::spool::{FolderSpool, Spool as _, verify};
-use sync_core::store::{SqliteStore, Store as _};
+use sync_core::store::{BatchStore as _, LedgerStore as _, ProgressStore as _, SqliteStore};
 use sync_core::{DeleteDetection, Error, ErrorKind};
 
 use time::OffsetDateTime;

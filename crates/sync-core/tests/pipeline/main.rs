@@ -23,7 +23,10 @@ use proptest::prelude::*;
 use sync_core::batch::system;
 use sync_core::pipeline::{Parts, Pipeline, PipelineOptions, TieOut};
 use sync_core::spool::FolderSpool;
-use sync_core::store::{LetterFilter, LetterPage, LetterStatus, Outcome, SqliteStore, Store as _};
+use sync_core::store::{
+    LedgerStore as _, LetterFilter, LetterPage, LetterStatus, LetterStore as _, Outcome,
+    SqliteStore,
+};
 use sync_core::{
     Batch, ControlTotals, DeleteDetection, Error, ErrorKind, Finding, Operation, ReadRequest,
     RecordKey, RejectionClass, Result, Source, SourceBatch, StreamDescriptor, TotalsQuery,
@@ -241,7 +244,7 @@ const BACK_TO_VERSION_3: &str = "
     DROP TABLE retried_letters;
     ALTER TABLE batches DROP COLUMN letters_before;
     ALTER TABLE scopes DROP COLUMN descriptor;
-    ALTER TABLE scopes DROP COLUMN window_read;
+    ALTER TABLE scopes DROP COLUMN window_records_read;
     ALTER TABLE dead_letters DROP COLUMN class;
     ALTER TABLE dead_letters DROP COLUMN fault;
     ALTER TABLE dead_letters DROP COLUMN status;

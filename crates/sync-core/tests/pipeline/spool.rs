@@ -11,7 +11,7 @@ use futures_util::StreamExt as _;
 use proptest::prelude::*;
 use sha2::{Digest as _, Sha256};
 use sync_core::spool::{FolderSpool, Ownership, Spool, Spooled, verify};
-use sync_core::store::{Store as _, UnsettledBatch};
+use sync_core::store::{BatchStore as _, LedgerStore as _, ProgressStore as _, UnsettledBatch};
 use sync_core::{
     Batch, BatchId, BatchPlace, Capabilities, ControlTotals, DeleteDetection, Digest, ErrorKind,
     Finding, FlushReceipt, Landed, Operation, ReadRequest, Receipt, Result, SchemaPlan, Sink,

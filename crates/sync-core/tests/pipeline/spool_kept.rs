@@ -9,7 +9,7 @@ use sync_core::clock::ManualClock;
 use sync_core::ledger::Entry;
 use sync_core::pipeline::{Event, Observer, Pipeline, PipelineOptions, RunReport};
 use sync_core::spool::{FolderSpool, PayloadDamage, SpoolVerification, verify};
-use sync_core::store::{SqliteStore, Store as _};
+use sync_core::store::{LedgerStore as _, SqliteStore};
 use time::{Duration, OffsetDateTime};
 
 use crate::spool::{Damage, in_runtime};

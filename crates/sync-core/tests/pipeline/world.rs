@@ -18,7 +18,7 @@ use sync_core::clock::ManualClock;
 use sync_core::column::{Column, Value};
 use sync_core::pipeline::{Parts, Pipeline, PipelineOptions, RunReport};
 use sync_core::spool::{FolderSpool, Listed, Ownership, Spool, Spooled};
-use sync_core::store::{Scope, SqliteStore, Store};
+use sync_core::store::{BatchStore as _, LedgerStore as _, Scope, SqliteStore, Store};
 use sync_core::stream::TotalsShape;
 use sync_core::totals::GroupTotals;
 use sync_core::{

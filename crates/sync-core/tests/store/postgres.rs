@@ -7,7 +7,7 @@ use intacct_sync_postgres_fixture::{Database, Server, Stop};
 use secrecy::SecretString;
 use sync_core::clock::ManualClock;
 use sync_core::ledger::EntryKind;
-use sync_core::store::{PostgresStore, PostgresStoreOptions, Store};
+use sync_core::store::{LedgerStore as _, PostgresStore, PostgresStoreOptions, Store};
 use sync_core::{ErrorKind, Operation};
 
 use crate::given::{self, *};
@@ -168,7 +168,7 @@ async fn a_store_of_version_3_is_brought_up_to_date() {
         "DROP TABLE verified_periods; DROP TABLE retried_letters; DROP TABLE contracts; DROP TABLE rereads;
          ALTER TABLE batches DROP COLUMN letters_before;
          ALTER TABLE scopes DROP COLUMN window_is_read;
-         ALTER TABLE scopes DROP COLUMN descriptor, DROP COLUMN window_read;
+         ALTER TABLE scopes DROP COLUMN descriptor, DROP COLUMN window_records_read;
          ALTER TABLE dead_letters DROP COLUMN class, DROP COLUMN fault, DROP COLUMN status,
              DROP COLUMN attempts, DROP COLUMN attempted_at, DROP COLUMN attempt_reason,
              DROP COLUMN closed_at, DROP COLUMN resolved_by, DROP COLUMN note,

@@ -19,7 +19,7 @@ use intacct_client::source::IntacctSource;
 use intacct_sync_examples::{failure::one_line, simulated};
 use sync_core::pipeline::{Parts, Pipeline, PipelineOptions};
 use sync_core::spool::FolderSpool;
-use sync_core::store::{SqliteStore, Store as _};
+use sync_core::store::{LedgerStore as _, SqliteStore};
 
 mod company;
 mod compare;

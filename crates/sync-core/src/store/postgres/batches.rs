@@ -1,16 +1,47 @@
 //! Batches, from prepared to settled, and the records that were rejected on the way.
 
+use async_trait::async_trait;
+
+use super::PostgresStore;
 use super::change::{Change, Values, rows, scope_number};
+use super::patience::{ask, change};
 use crate::batch::Operation;
 use crate::error::Result;
 use crate::id::Digest;
 use crate::postgres::Session;
-use crate::store::stored::{BatchRow, not_waiting, signed, to_json};
-use crate::store::wording;
+use crate::store::rows::BatchRow;
+use crate::store::stored::{not_waiting, signed, to_json};
 use crate::store::{
-    Claim, DeadLetter, PreparedBatch, Scope, SettledRecord, Settlement, UnsettledBatch,
+    BatchStore, Claim, DeadLetter, LostBatch, PreparedBatch, Scope, SettledRecord, Settlement,
+    UnsettledBatch, wording,
 };
 use crate::window::rfc3339;
+
+#[async_trait]
+impl BatchStore for PostgresStore {
+    async fn prepare(
+        &self,
+        claim: &Claim,
+        batch: &PreparedBatch,
+        unreadable: &[DeadLetter],
+    ) -> Result<Digest> {
+        change!(self, Some(claim), |change| change
+            .prepare(claim, batch, unreadable))
+    }
+
+    async fn settle(&self, claim: &Claim, settlement: Settlement) -> Result<()> {
+        change!(self, Some(claim), |change| change
+            .settle(claim, &settlement))
+    }
+
+    async fn unsettled(&self, scope: &Scope) -> Result<Vec<UnsettledBatch>> {
+        ask!(self, |session| unsettled(&session, scope))
+    }
+
+    async fn give_up(&self, claim: &Claim, lost: &LostBatch) -> Result<()> {
+        change!(self, Some(claim), |change| change.give_up(claim, lost))
+    }
+}
 
 impl Change<'_> {
     pub(super) async fn prepare(
@@ -50,7 +81,7 @@ impl Change<'_> {
         Ok(head.hash)
     }
 
-    pub(super) async fn settle(&self, claim: &Claim, settlement: &Settlement) -> Result<()> {
+    async fn settle(&self, claim: &Claim, settlement: &Settlement) -> Result<()> {
         let Settlement { batch, receipt, .. } = settlement;
         let scope = self.scope(&batch.scope).await?;
         let update = "UPDATE batches SET settled_at = $1, job = $2
@@ -125,25 +156,15 @@ impl Change<'_> {
     }
 }
 
-pub(super) async fn unsettled(session: &Session, scope: &Scope) -> Result<Vec<UnsettledBatch>> {
+async fn unsettled(session: &Session, scope: &Scope) -> Result<Vec<UnsettledBatch>> {
     let Some(number) = scope_number(session, scope).await? else {
         return Ok(Vec::new());
     };
-    let select = "SELECT batch, run, place, rows, cursor, spooled, origins, entry FROM batches
-                  WHERE scope = $1 AND settled_at IS NULL ORDER BY number";
-    let found = rows(session, select, &[&number]).await?;
-    let batches = found.iter().map(|row| {
-        let row = BatchRow {
-            batch: row.get(0),
-            run: row.get(1),
-            place: row.get(2),
-            rows: row.get(3),
-            cursor: row.get(4),
-            spooled: row.get(5),
-            origins: row.get(6),
-            entry: row.get(7),
-        };
-        row.unsettled(scope)
-    });
+    let columns = BatchRow::COLUMNS;
+    let select = format!(
+        "SELECT {columns} FROM batches WHERE scope = $1 AND settled_at IS NULL ORDER BY number"
+    );
+    let found = rows(session, &select, &[&number]).await?;
+    let batches = found.iter().map(|row| BatchRow::from(row).unsettled(scope));
     batches.collect()
 }

@@ -1,15 +1,41 @@
 //! Counting what the source has, to find what it has no more.
 
+use async_trait::async_trait;
+
+use super::PostgresStore;
 use super::change::{Change, Values, rows, scope_number};
+use super::patience::{ask, change};
 use super::records::keys_of;
 use crate::batch::RecordKey;
 use crate::error::Result;
 use crate::postgres::Session;
 use crate::store::stored::signed;
-use crate::store::{Claim, Scope};
+use crate::store::{CensusStore, Claim, Scope};
+
+#[async_trait]
+impl CensusStore for PostgresStore {
+    async fn begin_census(&self, claim: &Claim, periods: Option<&[String]>) -> Result<()> {
+        let periods = periods.unwrap_or_default();
+        change!(self, Some(claim), |change| change
+            .begin_census(claim, periods))
+    }
+
+    async fn count_keys(&self, claim: &Claim, keys: &[RecordKey]) -> Result<()> {
+        change!(self, Some(claim), |change| change.count_keys(claim, keys))
+    }
+
+    async fn missing_keys(
+        &self,
+        scope: &Scope,
+        after: Option<&RecordKey>,
+        limit: usize,
+    ) -> Result<Vec<RecordKey>> {
+        ask!(self, |session| missing_keys(&session, scope, after, limit))
+    }
+}
 
 impl Change<'_> {
-    pub(super) async fn begin_census(&self, claim: &Claim, periods: &[String]) -> Result<()> {
+    async fn begin_census(&self, claim: &Claim, periods: &[String]) -> Result<()> {
         let scope = self.scope(&claim.scope).await?;
         self.execute("DELETE FROM census WHERE scope = $1", &[&scope])
             .await?;
@@ -21,7 +47,7 @@ impl Change<'_> {
         self.execute(insert, &[&scope, &periods]).await.map(drop)
     }
 
-    pub(super) async fn count_keys(&self, claim: &Claim, keys: &[RecordKey]) -> Result<()> {
+    async fn count_keys(&self, claim: &Claim, keys: &[RecordKey]) -> Result<()> {
         let scope = self.scope(&claim.scope).await?;
         let keys: Vec<_> = keys.iter().map(RecordKey::as_str).collect();
         let insert = "INSERT INTO census (scope, key)
@@ -31,7 +57,7 @@ impl Change<'_> {
     }
 }
 
-pub(super) async fn missing_keys(
+async fn missing_keys(
     session: &Session,
     scope: &Scope,
     after: Option<&RecordKey>,

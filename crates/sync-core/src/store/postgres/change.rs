@@ -7,13 +7,13 @@ use time::OffsetDateTime;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
-use super::Shared;
-use super::leases::{self, unpoisoned};
+use super::leases::unpoisoned;
+use super::{Shared, leases};
 use crate::error::{Phase, Result};
 use crate::id::RunId;
 use crate::ledger::{EntryKind, Head};
 use crate::postgres::{Session, failed};
-use crate::store::lease::{fenced, unleased};
+use crate::store::lease_rules::{fenced, unleased};
 use crate::store::stored::{digest, signed, unsigned};
 use crate::store::wording::Told;
 use crate::store::{Claim, Scope};

@@ -1,15 +1,42 @@
 //! What was promised of streams.
 
+use async_trait::async_trait;
+
+use super::PostgresStore;
 use super::change::{Change, rows};
+use super::patience::{ask, change};
 use crate::error::Result;
 use crate::postgres::Session;
 use crate::shape::{AcceptedContract, Difference};
 use crate::store::stored::{from_json, to_json};
-use crate::store::wording;
-use crate::store::{Claim, Scope};
+use crate::store::{Claim, ContractStore, Scope, wording};
+
+#[async_trait]
+impl ContractStore for PostgresStore {
+    async fn contract(&self, scope: &Scope) -> Result<Option<AcceptedContract>> {
+        ask!(self, |session| contract(&session, scope))
+    }
+
+    async fn accept_contract(
+        &self,
+        claim: &Claim,
+        accepted: &AcceptedContract,
+        differences: &[Difference],
+    ) -> Result<()> {
+        change!(self, Some(claim), |change| change.accept_contract(
+            claim,
+            accepted,
+            differences
+        ))
+    }
+
+    async fn begin_reread(&self, claim: &Claim) -> Result<()> {
+        change!(self, Some(claim), |change| change.begin_reread(claim))
+    }
+}
 
 impl Change<'_> {
-    pub(super) async fn accept_contract(
+    async fn accept_contract(
         &self,
         claim: &Claim,
         accepted: &AcceptedContract,
@@ -33,7 +60,7 @@ impl Change<'_> {
         self.tell(Some(claim.run), &told).await.map(drop)
     }
 
-    pub(super) async fn begin_reread(&self, claim: &Claim) -> Result<()> {
+    async fn begin_reread(&self, claim: &Claim) -> Result<()> {
         let number = self.scope(&claim.scope).await?;
         let delete = "DELETE FROM rereads WHERE scope = $1";
         if self.execute(delete, &[&number]).await? == 0 {

@@ -3,18 +3,44 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tokio_postgres::Row;
+use async_trait::async_trait;
 
+use super::PostgresStore;
 use super::change::{Change, Values, rows};
+use super::patience::{ask, change};
 use crate::error::Result;
 use crate::postgres::Session;
-use crate::store::lease::{Decision, StoredLease, decide, fenced, refusal, renewed};
-use crate::store::stored::{LeaseRow, signed};
-use crate::store::{Lease, LeaseRequest};
+use crate::store::lease_rules::{Decision, StoredLease, decide, fenced, refusal, renewed};
+use crate::store::rows::LeaseRow;
+use crate::store::stored::signed;
+use crate::store::{Lease, LeaseRequest, LeaseStore};
 use crate::stream::StreamName;
 
-const SELECT: &str = "SELECT pipeline, stream, token, run, host, process, handle, since,
-    renewed_at, until, held FROM leases";
+#[async_trait]
+impl LeaseStore for PostgresStore {
+    async fn acquire(&self, request: &LeaseRequest) -> Result<Lease> {
+        // Granted or not is decided inside, and kept in either case.
+        change!(self, None, |change| change.acquire(request))?
+    }
+
+    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Lease> {
+        change!(self, None, |change| change.renew(lease, duration))
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<()> {
+        change!(self, None, |change| change.release(lease))
+    }
+
+    fn abandon(&self, lease: &Lease) {
+        let mut abandoned = unpoisoned(&self.shared.abandoned);
+        abandoned.retain(|it| it.pipeline != lease.pipeline || it.stream != lease.stream);
+        abandoned.push(lease.clone());
+    }
+
+    async fn leases(&self) -> Result<Vec<Lease>> {
+        ask!(self, |session| held(&session))
+    }
+}
 
 /// What others may do with a lease until the transaction has ended.
 #[derive(Clone, Copy, Debug)]
@@ -27,7 +53,7 @@ pub(super) enum Lock {
 
 impl Change<'_> {
     /// Grants a lease, or refuses it: that is the inner result, for what it notes is kept.
-    pub(super) async fn acquire(&self, request: &LeaseRequest) -> Result<Result<Lease>> {
+    async fn acquire(&self, request: &LeaseRequest) -> Result<Result<Lease>> {
         let handle = self.shared.handle;
         // One that nobody holds, so that there is a row to lock.
         let insert =
@@ -56,7 +82,7 @@ impl Change<'_> {
         }
     }
 
-    pub(super) async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Lease> {
+    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Lease> {
         match stored(self, &lease.pipeline, &lease.stream, Lock::Update).await? {
             Some(stored) if stored.held && stored.lease.token == lease.token => {
                 let lease = renewed(&stored.lease, self.at, duration);
@@ -73,7 +99,7 @@ impl Change<'_> {
         }
     }
 
-    pub(super) async fn release(&self, lease: &Lease) -> Result<()> {
+    async fn release(&self, lease: &Lease) -> Result<()> {
         let update = "UPDATE leases SET held = false
                       WHERE pipeline = $1 AND stream = $2 AND token = $3";
         let (stream, token) = (lease.stream.as_str(), signed(lease.token.0));
@@ -119,33 +145,20 @@ pub(super) async fn stored(
         Lock::Share => "SHARE",
         Lock::Update => "UPDATE",
     };
-    let select = format!("{SELECT} WHERE pipeline = $1 AND stream = $2 FOR {lock}");
+    let columns = LeaseRow::COLUMNS;
+    let select =
+        format!("SELECT {columns} FROM leases WHERE pipeline = $1 AND stream = $2 FOR {lock}");
     let row = change.row(&select, &[&pipeline, &stream.as_str()]).await?;
-    row.map(|row| lease_row(&row).read()).transpose()
+    row.map(|row| LeaseRow::from(&row).read()).transpose()
 }
 
 pub(super) async fn held(session: &Session) -> Result<Vec<Lease>> {
-    let select = format!("{SELECT} WHERE held ORDER BY pipeline, stream");
+    let columns = LeaseRow::COLUMNS;
+    let select = format!("SELECT {columns} FROM leases WHERE held ORDER BY pipeline, stream");
     let rows = rows(session, &select, &[]).await?;
     rows.iter()
-        .map(|row| Ok(lease_row(row).read()?.lease))
+        .map(|row| Ok(LeaseRow::from(row).read()?.lease))
         .collect()
-}
-
-fn lease_row(row: &Row) -> LeaseRow {
-    LeaseRow {
-        pipeline: row.get(0),
-        stream: row.get(1),
-        token: row.get(2),
-        run: row.get(3),
-        host: row.get(4),
-        process: row.get(5),
-        handle: row.get(6),
-        since: row.get(7),
-        renewed_at: row.get(8),
-        until: row.get(9),
-        held: row.get(10),
-    }
 }
 
 pub(super) fn unpoisoned<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -1,22 +1,61 @@
 //! Dead letters, and what became of them.
 
+use async_trait::async_trait;
 use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
 
+use super::PostgresStore;
 use super::change::{Change, Values, rows, scope_number};
+use super::patience::{ask, change};
 use crate::error::Result;
 use crate::id::{BatchId, Digest};
 use crate::postgres::Session;
+use crate::store::rows::KeptLetterRow;
 use crate::store::stored::{
-    FilterValues, KeptLetterRow, envelopes, not_discardable, signed, unsigned,
+    WAITING, envelopes, filter_values, from_json, not_discardable, signed, unsigned,
 };
-use crate::store::wording;
 use crate::store::{
-    Claim, DeadLetter, Discard, Letter, LetterFilter, LetterId, LetterPage, PreparedBatch, Scope,
-    Settlement,
+    Claim, DeadLetter, Discard, Letter, LetterFilter, LetterId, LetterPage, LetterStore,
+    PreparedBatch, Scope, Settlement, wording,
 };
 
-/// Of those, no statement of this module speaks that does not mean them.
-const WAITING: &str = "status IN ('open', 'retried')";
+#[async_trait]
+impl LetterStore for PostgresStore {
+    async fn dead_letters(&self, scope: &Scope, limit: usize) -> Result<Vec<DeadLetter>> {
+        ask!(self, |session| dead_letters(&session, scope, limit))
+    }
+
+    async fn letters(&self, filter: &LetterFilter, page: LetterPage) -> Result<Vec<Letter>> {
+        ask!(self, |session| letters(&session, filter, page))
+    }
+
+    async fn count_letters(&self, filter: &LetterFilter) -> Result<u64> {
+        ask!(self, |session| count(&session, filter))
+    }
+
+    async fn discard_letters(&self, scope: &Scope, discard: &Discard) -> Result<()> {
+        change!(self, None, |change| change.discard_letters(scope, discard))
+    }
+
+    async fn latest_letters(&self, scope: &Scope, letters: &[LetterId]) -> Result<Vec<bool>> {
+        ask!(self, |session| latest(&session, scope, letters))
+    }
+
+    async fn supersede_letters(&self, claim: &Claim, letters: &[LetterId]) -> Result<()> {
+        change!(self, Some(claim), |change| change
+            .supersede_letters(claim, letters))
+    }
+
+    async fn prepare_retry(
+        &self,
+        claim: &Claim,
+        batch: &PreparedBatch,
+        letters: &[LetterId],
+    ) -> Result<Digest> {
+        change!(self, Some(claim), |change| change
+            .prepare_retry(claim, batch, letters))
+    }
+}
 
 impl Change<'_> {
     /// Keeps letters, each once. One that was closed, because its record had arrived or another state of
@@ -70,7 +109,7 @@ impl Change<'_> {
         Ok(row.map_or(0, |row| row.get(0)))
     }
 
-    pub(super) async fn prepare_retry(
+    async fn prepare_retry(
         &self,
         claim: &Claim,
         batch: &PreparedBatch,
@@ -174,7 +213,7 @@ impl Change<'_> {
         Ok(ids(&self.rows(&update, values).await?))
     }
 
-    pub(super) async fn discard_letters(&self, scope: &Scope, discard: &Discard) -> Result<()> {
+    async fn discard_letters(&self, scope: &Scope, discard: &Discard) -> Result<()> {
         let number = self.scope(scope).await?;
         let update = format!(
             "UPDATE dead_letters SET status = 'discarded', closed_at = $1, note = $2,
@@ -192,11 +231,7 @@ impl Change<'_> {
         self.tell(None, &told).await.map(drop)
     }
 
-    pub(super) async fn supersede_letters(
-        &self,
-        claim: &Claim,
-        letters: &[LetterId],
-    ) -> Result<()> {
+    async fn supersede_letters(&self, claim: &Claim, letters: &[LetterId]) -> Result<()> {
         let number = self.scope(&claim.scope).await?;
         let update = format!(
             "UPDATE dead_letters SET status = 'superseded', closed_at = $1
@@ -250,7 +285,7 @@ const FILTER: &str = "FROM dead_letters AS letters JOIN scopes USING (scope)
         AND ($3::text IS NULL OR scopes.stream = $3) AND ($4::text IS NULL OR letters.class = $4)
         AND ($5::text IS NULL OR letters.fault = $5)
         AND ($6::text IS NULL OR letters.at COLLATE \"C\" >= $6)
-        AND ($7::text IS NULL OR letters.key = $7) AND letters.status = ANY ($8::text[])";
+        AND ($7::text IS NULL OR letters.key = $7) AND letters.status IN (SELECT json_array_elements_text($8::text::json))";
 
 pub(super) async fn letters(
     session: &Session,
@@ -261,25 +296,14 @@ pub(super) async fn letters(
     let select = format!(
         "SELECT {columns} {FILTER} AND letters.number > $9 ORDER BY letters.number LIMIT $10"
     );
-    let values = FilterValues::of(filter);
-    let (after, limit) = (
-        page.after.map_or(0, |letter| signed(letter.0)),
-        signed(page.limit as u64),
-    );
-    let values: Values<'_> = &[
-        &values.pipeline,
-        &values.sink,
-        &values.stream,
-        &values.class,
-        &values.column,
-        &values.since,
-        &values.key,
-        &values.statuses,
-        &after,
-        &limit,
-    ];
-    let found = rows(session, &select, values).await?;
-    found.iter().map(|row| kept(row).letter()).collect()
+    let values = filter_values(filter)?;
+    let mut values: Vec<_> = values.iter().map(|it| it as &(dyn ToSql + Sync)).collect();
+    let after = page.after.map_or(0, |letter| signed(letter.0));
+    let limit = signed(page.limit as u64);
+    values.extend([&after as &(dyn ToSql + Sync), &limit]);
+    let found = rows(session, &select, &values).await?;
+    let letters = found.iter().map(|row| KeptLetterRow::from(row).letter());
+    letters.collect()
 }
 
 pub(super) async fn latest(
@@ -293,39 +317,21 @@ pub(super) async fn latest(
 }
 
 pub(super) async fn count(session: &Session, filter: &LetterFilter) -> Result<u64> {
-    let values = FilterValues::of(filter);
-    let values: Values<'_> = &[
-        &values.pipeline,
-        &values.sink,
-        &values.stream,
-        &values.class,
-        &values.column,
-        &values.since,
-        &values.key,
-        &values.statuses,
-    ];
-    let counted = rows(session, &format!("SELECT count(*) {FILTER}"), values).await?;
+    let values = filter_values(filter)?;
+    let values: Vec<_> = values.iter().map(|it| it as &(dyn ToSql + Sync)).collect();
+    let counted = rows(session, &format!("SELECT count(*) {FILTER}"), &values).await?;
     Ok(counted.first().map_or(0, |row| unsigned(row.get(0))))
 }
 
-fn kept(row: &Row) -> KeptLetterRow {
-    KeptLetterRow {
-        number: row.get(0),
-        pipeline: row.get(1),
-        sink: row.get(2),
-        stream: row.get(3),
-        at: row.get(4),
-        run: row.get(5),
-        batch: row.get(6),
-        letter: row.get(7),
-        class: row.get(8),
-        status: row.get(9),
-        attempts: row.get(10),
-        attempted_at: row.get(11),
-        attempt_reason: row.get(12),
-        closed_at: row.get(13),
-        resolved_by: row.get(14),
-        note: row.get(15),
-        closed_by: row.get(16),
-    }
+pub(super) async fn dead_letters(
+    session: &Session,
+    scope: &Scope,
+    limit: usize,
+) -> Result<Vec<DeadLetter>> {
+    let Some(number) = scope_number(session, scope).await? else {
+        return Ok(Vec::new());
+    };
+    let select = "SELECT letter FROM dead_letters WHERE scope = $1 ORDER BY number DESC LIMIT $2";
+    let found = rows(session, select, &[&number, &signed(limit as u64)]).await?;
+    found.iter().map(|row| from_json(row.get(0))).collect()
 }

@@ -37,3 +37,47 @@ impl Patience {
         None
     }
 }
+
+/// Asks in a session, and again in another one while the server cannot be reached.
+macro_rules! ask {
+    ($store:expr, |$session:ident| $work:expr) => {{
+        let mut patience = $store.patience();
+        loop {
+            let asking = async {
+                let $session = $store.session().await?;
+                $work.await
+            };
+            if let Some(outcome) = patience.judge(asking.await).await {
+                break outcome;
+            }
+        }
+    }};
+}
+
+/// Changes in a transaction, and again in another one while the server cannot be reached, but never
+/// twice. With a claim, it is refused where the claim's lease is not the one in force.
+macro_rules! change {
+    ($store:expr, $claim:expr, |$change:ident| $work:expr) => {{
+        let mut patience = $store.patience();
+        let mut unsure = None;
+        loop {
+            let changing = async {
+                let mut session = $store.session().await?;
+                if let Some(value) =
+                    $crate::store::postgres::change::landed(&mut session, &mut unsure).await?
+                {
+                    return Ok(value);
+                }
+                let $change = $store.begin(&mut session).await?;
+                $change.fence($claim).await?;
+                let value = $work.await?;
+                $change.commit(value, &mut unsure).await
+            };
+            if let Some(outcome) = patience.judge(changing.await).await {
+                break outcome;
+            }
+        }
+    }};
+}
+
+pub(super) use {ask, change};

@@ -2,16 +2,31 @@
 
 use std::collections::HashMap;
 
+use async_trait::async_trait;
+
+use super::PostgresStore;
 use super::change::{Change, rows};
+use super::patience::{ask, change};
 use crate::error::Result;
 use crate::id::RunId;
 use crate::postgres::Session;
-use crate::store::stored::{PayloadRow, not_waiting, window_is_closed};
-use crate::store::wording;
-use crate::store::{Claim, KeptPayload, LostBatch, Removal};
+use crate::store::rows::PayloadRow;
+use crate::store::stored::{not_waiting, window_is_closed};
+use crate::store::{Claim, KeptPayload, LostBatch, PayloadStore, Removal, wording};
+
+#[async_trait]
+impl PayloadStore for PostgresStore {
+    async fn payloads(&self) -> Result<Vec<KeptPayload>> {
+        ask!(self, |session| kept(&session))
+    }
+
+    async fn forget_payloads(&self, run: RunId, removal: &Removal) -> Result<()> {
+        change!(self, None, |change| change.forget_payloads(run, removal))
+    }
+}
 
 impl Change<'_> {
-    pub(super) async fn forget_payloads(&self, run: RunId, removal: &Removal) -> Result<()> {
+    async fn forget_payloads(&self, run: RunId, removal: &Removal) -> Result<()> {
         let update = "UPDATE batches SET spooled = NULL
                       WHERE scope = $1 AND batch = ANY($2::text[]) AND settled_at IS NOT NULL";
         let mut of: HashMap<_, Vec<String>> = HashMap::new();
@@ -47,20 +62,12 @@ impl Change<'_> {
 }
 
 pub(super) async fn kept(session: &Session) -> Result<Vec<KeptPayload>> {
-    let select = "SELECT pipeline, sink, stream, batch, spooled, settled_at
-                  FROM batches JOIN scopes USING (scope)
-                  WHERE spooled IS NOT NULL ORDER BY settled_at NULLS FIRST, number";
-    let found = rows(session, select, &[]).await?;
-    let payloads = found.iter().map(|row| {
-        let row = PayloadRow {
-            pipeline: row.get(0),
-            sink: row.get(1),
-            stream: row.get(2),
-            batch: row.get(3),
-            spooled: row.get(4),
-            settled_at: row.get(5),
-        };
-        row.kept()
-    });
+    let columns = PayloadRow::COLUMNS;
+    let select = format!(
+        "SELECT {columns} FROM batches JOIN scopes USING (scope)
+                  WHERE spooled IS NOT NULL ORDER BY settled_at NULLS FIRST, number"
+    );
+    let found = rows(session, &select, &[]).await?;
+    let payloads = found.iter().map(|row| PayloadRow::from(row).kept());
     payloads.collect()
 }

@@ -1,15 +1,40 @@
 //! Closed periods as they were verified.
 
+use async_trait::async_trait;
+
+use super::PostgresStore;
 use super::change::{Change, Values, rows, scope_number};
+use super::patience::{ask, change};
 use crate::error::Result;
 use crate::postgres::Session;
 use crate::store::periods::{sums_from, sums_text};
 use crate::store::stored::{digest, signed, unsigned};
-use crate::store::wording;
-use crate::store::{Claim, Scope, VerifiedPeriod};
+use crate::store::{Claim, PeriodStore, Scope, VerifiedPeriod, wording};
+
+#[async_trait]
+impl PeriodStore for PostgresStore {
+    async fn verified_periods(&self, scope: &Scope) -> Result<Vec<VerifiedPeriod>> {
+        ask!(self, |session| verified_periods(&session, scope))
+    }
+
+    async fn verify_period(
+        &self,
+        claim: &Claim,
+        period: &VerifiedPeriod,
+        told: Option<&str>,
+    ) -> Result<()> {
+        change!(self, Some(claim), |change| change
+            .verify_period(claim, period, told))
+    }
+
+    async fn reopen_periods(&self, claim: &Claim, periods: &[String]) -> Result<()> {
+        change!(self, Some(claim), |change| change
+            .reopen_periods(claim, periods))
+    }
+}
 
 impl Change<'_> {
-    pub(super) async fn verify_period(
+    async fn verify_period(
         &self,
         claim: &Claim,
         period: &VerifiedPeriod,
@@ -30,7 +55,7 @@ impl Change<'_> {
         self.tell(Some(claim.run), &told).await.map(drop)
     }
 
-    pub(super) async fn reopen_periods(&self, claim: &Claim, periods: &[String]) -> Result<()> {
+    async fn reopen_periods(&self, claim: &Claim, periods: &[String]) -> Result<()> {
         let scope = self.scope(&claim.scope).await?;
         let delete = "DELETE FROM verified_periods WHERE scope = $1 AND period = ANY($2)";
         self.execute(delete, &[&scope, &periods]).await?;

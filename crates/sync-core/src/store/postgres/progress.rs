@@ -1,17 +1,68 @@
 //! Runs, windows and checkpoints.
 
+use async_trait::async_trait;
+
+use super::PostgresStore;
 use super::change::{Change, Values, rows};
+use super::patience::{ask, change};
 use crate::error::Result;
 use crate::id::RunId;
 use crate::ledger::{EntryKind, Head};
 use crate::postgres::Session;
-use crate::store::stored::{ScopeRow, never_opened, signed, unsigned};
-use crate::store::wording::{self, configuration_digest};
-use crate::store::{Claim, DeadLetter, RunStart, Scope};
+use crate::store::rows::ScopeRow;
+use crate::store::stored::{never_opened, signed, unsigned};
+use crate::store::wording::configuration_digest;
+use crate::store::{Claim, DeadLetter, ProgressStore, RunStart, Scope, wording};
 use crate::window::{Checkpoint, Cursor, Window, rfc3339};
 
+#[async_trait]
+impl ProgressStore for PostgresStore {
+    async fn begin_run(&self, start: &RunStart) -> Result<()> {
+        change!(self, None, |change| change.begin_run(start))
+    }
+
+    async fn end_run(&self, run: RunId, outcome: &str) -> Result<Head> {
+        change!(self, None, |change| change.end_run(run, outcome))
+    }
+
+    async fn checkpoint(&self, scope: &Scope) -> Result<Checkpoint> {
+        ask!(self, |session| checkpoint(&session, scope))
+    }
+
+    async fn open_window(&self, claim: &Claim, window: Window) -> Result<()> {
+        change!(self, Some(claim), |change| change
+            .open_window(claim, window))
+    }
+
+    async fn advance(
+        &self,
+        claim: &Claim,
+        cursor: Option<&Cursor>,
+        unreadable: &[DeadLetter],
+    ) -> Result<()> {
+        change!(self, Some(claim), |change| change
+            .advance(claim, cursor, unreadable))
+    }
+
+    async fn note_read(&self, claim: &Claim, records: u64) -> Result<()> {
+        change!(self, Some(claim), |change| change.note_read(claim, records))
+    }
+
+    async fn read_of_window(&self, scope: &Scope) -> Result<u64> {
+        ask!(self, |session| read_of_window(&session, scope))
+    }
+
+    async fn note_window_read(&self, claim: &Claim) -> Result<()> {
+        change!(self, Some(claim), |change| change.note_window_read(claim))
+    }
+
+    async fn complete_window(&self, claim: &Claim) -> Result<()> {
+        change!(self, Some(claim), |change| change.complete_window(claim))
+    }
+}
+
 impl Change<'_> {
-    pub(super) async fn begin_run(&self, start: &RunStart) -> Result<()> {
+    async fn begin_run(&self, start: &RunStart) -> Result<()> {
         let select = "SELECT configuration FROM runs WHERE pipeline = $1 AND sink = $2
                       ORDER BY begun_at DESC LIMIT 1";
         let before = self.row(select, &[&start.pipeline, &start.sink]).await?;
@@ -37,20 +88,20 @@ impl Change<'_> {
         self.tell(Some(start.run), &told).await.map(drop)
     }
 
-    pub(super) async fn end_run(&self, run: RunId, outcome: &str) -> Result<Head> {
+    async fn end_run(&self, run: RunId, outcome: &str) -> Result<Head> {
         let update = "UPDATE runs SET ended_at = $1, outcome = $2 WHERE run = $3";
         self.execute(update, &[&self.now, &outcome, &run.to_string()])
             .await?;
         self.append(Some(run), EntryKind::RunEnded, outcome).await
     }
 
-    pub(super) async fn open_window(&self, claim: &Claim, window: Window) -> Result<()> {
+    async fn open_window(&self, claim: &Claim, window: Window) -> Result<()> {
         let number = self.scope(&claim.scope).await?;
         // A window that begins at the beginning may be one that was read before.
         let update = "UPDATE scopes SET window_from = $1, window_until = $2, window_cursor = NULL,
                       next_ordinal = CASE WHEN watermark IS NULL
                           THEN (SELECT count(*) FROM batches WHERE scope = $3) ELSE 0 END,
-                      window_is_read = false, window_read = 0
+                      window_is_read = false, window_records_read = 0
                       WHERE scope = $3";
         let (from, until) = (window.from.map(rfc3339), rfc3339(window.until));
         self.execute(update, &[&from, &until, &number]).await?;
@@ -58,16 +109,16 @@ impl Change<'_> {
         self.tell(Some(claim.run), &told).await.map(drop)
     }
 
-    pub(super) async fn note_read(&self, claim: &Claim, records: u64) -> Result<()> {
+    async fn note_read(&self, claim: &Claim, records: u64) -> Result<()> {
         let number = self.scope(&claim.scope).await?;
-        let update = "UPDATE scopes SET window_read = window_read + $1
+        let update = "UPDATE scopes SET window_records_read = window_records_read + $1
                       WHERE scope = $2 AND window_until IS NOT NULL";
         self.execute(update, &[&signed(records), &number])
             .await
             .map(drop)
     }
 
-    pub(super) async fn advance(
+    async fn advance(
         &self,
         claim: &Claim,
         cursor: Option<&Cursor>,
@@ -83,7 +134,7 @@ impl Change<'_> {
         self.tell(Some(claim.run), &told).await.map(drop)
     }
 
-    pub(super) async fn note_window_read(&self, claim: &Claim) -> Result<()> {
+    async fn note_window_read(&self, claim: &Claim) -> Result<()> {
         let number = self.scope(&claim.scope).await?;
         let update = "UPDATE scopes SET window_is_read = true
                       WHERE scope = $1 AND window_until IS NOT NULL";
@@ -94,12 +145,12 @@ impl Change<'_> {
         self.tell(Some(claim.run), &told).await.map(drop)
     }
 
-    pub(super) async fn complete_window(&self, claim: &Claim) -> Result<()> {
+    async fn complete_window(&self, claim: &Claim) -> Result<()> {
         let number = self.scope(&claim.scope).await?;
         let update = "UPDATE scopes SET watermark = greatest(watermark, window_until),
                           window_from = NULL, window_until = NULL, window_cursor = NULL,
                           next_ordinal = 0, window_is_read = false,
-                          window_read = 0
+                          window_records_read = 0
                       WHERE scope = $1 AND window_until IS NOT NULL RETURNING watermark";
         let Some(row) = self.row(update, &[&number]).await? else {
             return Err(never_opened(&claim.scope));
@@ -109,27 +160,20 @@ impl Change<'_> {
     }
 }
 
-pub(super) async fn checkpoint(session: &Session, scope: &Scope) -> Result<Checkpoint> {
-    let select = "SELECT watermark, window_from, window_until, window_cursor, next_ordinal,
-                  window_is_read FROM scopes WHERE pipeline = $1 AND sink = $2 AND stream = $3";
+async fn checkpoint(session: &Session, scope: &Scope) -> Result<Checkpoint> {
+    let columns = ScopeRow::COLUMNS;
+    let select =
+        format!("SELECT {columns} FROM scopes WHERE pipeline = $1 AND sink = $2 AND stream = $3");
     let (pipeline, sink, stream) = (&scope.pipeline, &scope.sink, scope.stream.as_str());
-    let found = rows(session, select, &[pipeline, sink, &stream]).await?;
+    let found = rows(session, &select, &[pipeline, sink, &stream]).await?;
     let Some(row) = found.first() else {
         return Ok(Checkpoint::default());
     };
-    let row = ScopeRow {
-        watermark: row.get(0),
-        from: row.get(1),
-        until: row.get(2),
-        cursor: row.get(3),
-        next_ordinal: row.get(4),
-        is_read: row.get(5),
-    };
-    row.checkpoint()
+    ScopeRow::from(row).checkpoint()
 }
 
-pub(super) async fn read_of_window(session: &Session, scope: &Scope) -> Result<u64> {
-    let select = "SELECT window_read FROM scopes
+async fn read_of_window(session: &Session, scope: &Scope) -> Result<u64> {
+    let select = "SELECT window_records_read FROM scopes
                   WHERE pipeline = $1 AND sink = $2 AND stream = $3";
     let (pipeline, sink, stream) = (&scope.pipeline, &scope.sink, scope.stream.as_str());
     let found = rows(session, select, &[pipeline, sink, &stream]).await?;

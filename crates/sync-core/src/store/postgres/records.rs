@@ -2,13 +2,40 @@
 
 use std::collections::BTreeMap;
 
+use async_trait::async_trait;
+
+use super::PostgresStore;
 use super::change::{rows, scope_number};
+use super::patience::ask;
 use crate::batch::RecordKey;
 use crate::error::Result;
 use crate::id::RecordId;
 use crate::postgres::Session;
-use crate::store::Scope;
 use crate::store::stored::unsigned;
+use crate::store::{RecordStore, Scope};
+
+#[async_trait]
+impl RecordStore for PostgresStore {
+    async fn changed(&self, scope: &Scope, records: &[(RecordKey, RecordId)]) -> Result<Vec<bool>> {
+        ask!(self, |session| changed(&session, scope, records))
+    }
+
+    async fn live_records(&self, scope: &Scope) -> Result<u64> {
+        ask!(self, |session| live_records(&session, scope))
+    }
+
+    async fn live_by_period(&self, scope: &Scope) -> Result<Option<BTreeMap<String, u64>>> {
+        ask!(self, |session| live_by_period(&session, scope))
+    }
+
+    async fn live_keys(&self, scope: &Scope, keys: &[RecordKey]) -> Result<Vec<RecordKey>> {
+        ask!(self, |session| live_keys(&session, scope, keys))
+    }
+
+    async fn keys_of_owners(&self, scope: &Scope, owners: &[String]) -> Result<Vec<RecordKey>> {
+        ask!(self, |session| keys_of_owners(&session, scope, owners))
+    }
+}
 
 pub(super) async fn changed(
     session: &Session,
@@ -40,7 +67,7 @@ pub(super) async fn changed(
     Ok(changed)
 }
 
-pub(super) async fn live_records(session: &Session, scope: &Scope) -> Result<u64> {
+async fn live_records(session: &Session, scope: &Scope) -> Result<u64> {
     let Some(number) = scope_number(session, scope).await? else {
         return Ok(0);
     };
@@ -49,10 +76,7 @@ pub(super) async fn live_records(session: &Session, scope: &Scope) -> Result<u64
     Ok(found.first().map_or(0, |row| unsigned(row.get(0))))
 }
 
-pub(super) async fn live_by_period(
-    session: &Session,
-    scope: &Scope,
-) -> Result<Option<BTreeMap<String, u64>>> {
+async fn live_by_period(session: &Session, scope: &Scope) -> Result<Option<BTreeMap<String, u64>>> {
     let Some(number) = scope_number(session, scope).await? else {
         return Ok(Some(BTreeMap::new()));
     };
@@ -65,11 +89,7 @@ pub(super) async fn live_by_period(
     Ok(periods.collect())
 }
 
-pub(super) async fn live_keys(
-    session: &Session,
-    scope: &Scope,
-    keys: &[RecordKey],
-) -> Result<Vec<RecordKey>> {
+async fn live_keys(session: &Session, scope: &Scope, keys: &[RecordKey]) -> Result<Vec<RecordKey>> {
     let Some(number) = scope_number(session, scope).await? else {
         return Ok(Vec::new());
     };
@@ -80,7 +100,7 @@ pub(super) async fn live_keys(
     Ok(keys_of(&rows(session, select, &[&number, &texts]).await?))
 }
 
-pub(super) async fn keys_of_owners(
+async fn keys_of_owners(
     session: &Session,
     scope: &Scope,
     owners: &[String],

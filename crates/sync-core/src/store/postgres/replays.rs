@@ -1,20 +1,58 @@
 //! What a replay asks for, and what becomes of the batches that it sends again.
 
+use async_trait::async_trait;
+
+use super::PostgresStore;
 use super::change::{Change, Values, rows, scope_number};
+use super::patience::{ask, change};
 use crate::batch::{BatchPlace, RecordKey};
 use crate::error::Result;
 use crate::id::{BatchId, Digest};
 use crate::postgres::Session;
-use crate::store::stored::{KeptBatchRow, QueryValues, from_json, is_asked_for, unknown_batch};
-use crate::store::{BatchQuery, Claim, KeptBatch, Replayed, Replaying, Scope, described, wording};
+use crate::store::rows::KeptBatchRow;
+use crate::store::stored::{QueryValues, from_json, is_asked_for, unknown_batch};
+use crate::store::{
+    BatchQuery, Claim, KeptBatch, ReplayStore, Replayed, Replaying, Scope, described, wording,
+};
 use crate::stream::StreamDescriptor;
 
-impl Change<'_> {
-    pub(super) async fn remember_stream(
+#[async_trait]
+impl ReplayStore for PostgresStore {
+    async fn remember_stream(&self, claim: &Claim, stream: &StreamDescriptor) -> Result<()> {
+        change!(self, Some(claim), |change| change
+            .remember_stream(claim, stream))
+    }
+
+    async fn remembered_stream(&self, scope: &Scope) -> Result<Option<StreamDescriptor>> {
+        ask!(self, |session| remembered_stream(&session, scope))
+    }
+
+    async fn batches(&self, query: &BatchQuery) -> Result<Vec<KeptBatch>> {
+        ask!(self, |session| batches(&session, query))
+    }
+
+    async fn latest(
         &self,
-        claim: &Claim,
-        stream: &StreamDescriptor,
-    ) -> Result<()> {
+        scope: &Scope,
+        batch: &BatchId,
+        records: &[RecordKey],
+    ) -> Result<Vec<bool>> {
+        ask!(self, |session| latest(&session, scope, batch, records))
+    }
+
+    async fn begin_replay(&self, claim: &Claim, replaying: &Replaying) -> Result<Digest> {
+        change!(self, Some(claim), |change| change
+            .begin_replay(claim, replaying))
+    }
+
+    async fn settle_replay(&self, claim: &Claim, replayed: &Replayed) -> Result<()> {
+        change!(self, Some(claim), |change| change
+            .settle_replay(claim, replayed))
+    }
+}
+
+impl Change<'_> {
+    async fn remember_stream(&self, claim: &Claim, stream: &StreamDescriptor) -> Result<()> {
         let number = self.scope(&claim.scope).await?;
         let update = "UPDATE scopes SET descriptor = $1
                       WHERE scope = $2 AND descriptor IS DISTINCT FROM $1";
@@ -22,16 +60,12 @@ impl Change<'_> {
         self.execute(update, &[&text, &number]).await.map(drop)
     }
 
-    pub(super) async fn begin_replay(
-        &self,
-        claim: &Claim,
-        replaying: &Replaying,
-    ) -> Result<Digest> {
+    async fn begin_replay(&self, claim: &Claim, replaying: &Replaying) -> Result<Digest> {
         let told = wording::batch_replaying(&claim.scope, replaying);
         Ok(self.tell(Some(claim.run), &told).await?.hash)
     }
 
-    pub(super) async fn settle_replay(&self, claim: &Claim, replayed: &Replayed) -> Result<()> {
+    async fn settle_replay(&self, claim: &Claim, replayed: &Replayed) -> Result<()> {
         let (scope, batch) = (self.scope(&claim.scope).await?, replayed.sent.batch);
         let select = "SELECT number, place FROM batches WHERE scope = $1 AND batch = $2";
         let Some(row) = self.row(select, &[&scope, &batch.to_string()]).await? else {
@@ -65,10 +99,7 @@ impl Change<'_> {
     }
 }
 
-pub(super) async fn remembered_stream(
-    session: &Session,
-    scope: &Scope,
-) -> Result<Option<StreamDescriptor>> {
+async fn remembered_stream(session: &Session, scope: &Scope) -> Result<Option<StreamDescriptor>> {
     let select = "SELECT descriptor FROM scopes
                   WHERE pipeline = $1 AND sink = $2 AND stream = $3";
     let values: Values<'_> = &[&scope.pipeline, &scope.sink, &scope.stream.as_str()];
@@ -101,21 +132,7 @@ pub(super) async fn batches(session: &Session, query: &BatchQuery) -> Result<Vec
         &values.class,
     ];
     let found = rows(session, &select, values).await?;
-    let batches = found.iter().map(|row| {
-        let row = KeptBatchRow {
-            pipeline: row.get(0),
-            sink: row.get(1),
-            stream: row.get(2),
-            batch: row.get(3),
-            run: row.get(4),
-            place: row.get(5),
-            rows: row.get(6),
-            spooled: row.get(7),
-            entry: row.get(8),
-            settled: row.get(9),
-        };
-        row.batch()
-    });
+    let batches = found.iter().map(|row| KeptBatchRow::from(row).batch());
     let batches = batches.collect::<Result<Vec<_>>>()?.into_iter();
     Ok(batches.filter(|batch| is_asked_for(query, batch)).collect())
 }

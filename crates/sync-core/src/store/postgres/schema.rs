@@ -1,10 +1,22 @@
-//! The tables, the same as in the embedded store but for the types' names.
+//! The tables, the same as in the embedded store but for the types' names. Their version is kept in
+//! `store_version`.
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::postgres::{Session, failed};
+use crate::store::schema::{VERSION, Words, from_version_3};
 
-/// The version of the tables, which is the embedded store's, kept in `store_version`.
-const SCHEMA_VERSION: i64 = 4;
+/// What this database calls things.
+const WORDS: Words = Words {
+    integer: "BIGINT",
+    bytes: "BYTEA",
+    flag: "BOOLEAN",
+    no: "false",
+    ordered: "TEXT COLLATE \"C\"",
+    table: "",
+    table_by_key: "",
+    // No text of this database can hold the character nought.
+    fault: "CASE WHEN strpos(letter, '\\u0000') = 0 THEN letter::json ->> 'column' END",
+};
 
 /// Version 3. Texts are ordered by their bytes wherever their order matters. The keys of a census are kept as safely
 /// as all the rest: one that lost keys would take records for deleted.
@@ -117,67 +129,6 @@ CREATE TABLE census_periods (
 );
 "#;
 
-/// From version 3: what became of dead letters, and which batch sends which of them again.
-const LETTERS: &str = "
-ALTER TABLE dead_letters ADD COLUMN class TEXT NOT NULL DEFAULT 'unknown';
-ALTER TABLE dead_letters ADD COLUMN fault TEXT;
-ALTER TABLE dead_letters ADD COLUMN status TEXT NOT NULL DEFAULT 'open';
-ALTER TABLE dead_letters ADD COLUMN attempts BIGINT NOT NULL DEFAULT 0;
-ALTER TABLE dead_letters ADD COLUMN attempted_at TEXT;
-ALTER TABLE dead_letters ADD COLUMN attempt_reason TEXT;
-ALTER TABLE dead_letters ADD COLUMN closed_at TEXT;
-ALTER TABLE dead_letters ADD COLUMN resolved_by TEXT;
-ALTER TABLE dead_letters ADD COLUMN note TEXT;
-ALTER TABLE dead_letters ADD COLUMN closed_by TEXT;
-ALTER TABLE scopes ADD COLUMN descriptor TEXT;
-ALTER TABLE scopes ADD COLUMN window_read BIGINT NOT NULL DEFAULT 0;
-ALTER TABLE batches ADD COLUMN letters_before BIGINT;
-UPDATE dead_letters SET class = 'unreadable' WHERE batch IS NULL;
-UPDATE dead_letters SET fault = CASE
-    -- No text of this database can hold it.
-    WHEN strpos(letter, '\\u0000') = 0 THEN letter::json ->> 'column' END;
-CREATE INDEX dead_letters_waiting ON dead_letters (scope, key)
-    WHERE status IN ('open', 'retried');
-CREATE TABLE retried_letters (
-    scope BIGINT NOT NULL REFERENCES scopes,
-    batch TEXT NOT NULL,
-    row BIGINT NOT NULL,
-    letter BIGINT NOT NULL REFERENCES dead_letters,
-    PRIMARY KEY (scope, batch, row)
-);
-";
-
-/// From version 3: what was promised of streams, and which are to be read whole once more for it.
-const CONTRACTS: &str = "
-CREATE TABLE contracts (
-    pipeline TEXT NOT NULL,
-    stream TEXT NOT NULL,
-    contract TEXT NOT NULL,
-    PRIMARY KEY (pipeline, stream)
-);
-CREATE TABLE rereads (
-    scope BIGINT PRIMARY KEY REFERENCES scopes
-);
-";
-
-/// From version 3: whether a window was read to its end.
-const WINDOWS_READ: &str = "
-ALTER TABLE scopes ADD COLUMN window_is_read BOOLEAN NOT NULL DEFAULT false;
-";
-
-/// What version 4 knows of closed periods.
-const PERIODS: &str = r#"
-CREATE TABLE verified_periods (
-    scope BIGINT NOT NULL REFERENCES scopes,
-    period TEXT COLLATE "C" NOT NULL,
-    records BIGINT NOT NULL,
-    sums TEXT NOT NULL,
-    content BYTEA NOT NULL,
-    verified_at TEXT NOT NULL,
-    PRIMARY KEY (scope, period)
-);
-"#;
-
 pub(super) async fn bring_up_to_date(mut session: Session, schema: &str) -> Result<()> {
     let refused = |error| failed("the store's tables cannot be made", error);
     let transaction = session.transaction().await.map_err(refused)?;
@@ -210,13 +161,12 @@ pub(super) async fn bring_up_to_date(mut session: Session, schema: &str) -> Resu
     let select = "SELECT max(version) FROM store_version";
     let version = transaction.query_one(select, &[]).await.map_err(refused)?;
     match version.get::<_, Option<i64>>(0) {
-        Some(SCHEMA_VERSION) => {}
+        Some(VERSION) => {}
         Some(3) => {
-            for step in [LETTERS, CONTRACTS, WINDOWS_READ, PERIODS] {
-                transaction.batch_execute(step).await.map_err(refused)?;
-            }
+            let step = from_version_3(&WORDS);
+            transaction.batch_execute(&step).await.map_err(refused)?;
             let update = "UPDATE store_version SET version = $1";
-            let updated = transaction.execute(update, &[&SCHEMA_VERSION]).await;
+            let updated = transaction.execute(update, &[&VERSION]).await;
             updated.map_err(refused)?;
         }
         other => {

@@ -1,17 +1,56 @@
 //! Batches, from prepared to settled, and the records that were rejected on the way.
 
+use async_trait::async_trait;
 use rusqlite::{CachedStatement, Connection, OptionalExtension as _, ToSql, params};
 
+use super::SqliteStore;
 use super::change::{Change, scope_number};
 use super::failure::Work;
 use crate::batch::Operation;
+use crate::error::Result;
 use crate::id::Digest;
-use crate::store::stored::{BatchRow, not_waiting, signed, to_json};
-use crate::store::wording;
+use crate::store::rows::BatchRow;
+use crate::store::stored::{not_waiting, signed, to_json};
 use crate::store::{
-    Claim, DeadLetter, PreparedBatch, Scope, SettledRecord, Settlement, UnsettledBatch,
+    BatchStore, Claim, DeadLetter, LostBatch, PreparedBatch, Scope, SettledRecord, Settlement,
+    UnsettledBatch, wording,
 };
 use crate::window::rfc3339;
+
+#[async_trait]
+impl BatchStore for SqliteStore {
+    async fn prepare(
+        &self,
+        claim: &Claim,
+        batch: &PreparedBatch,
+        unreadable: &[DeadLetter],
+    ) -> Result<Digest> {
+        let (batch, unreadable) = (batch.clone(), unreadable.to_owned());
+        self.change_by(claim, move |change, claim| {
+            change.prepare(claim, &batch, &unreadable)
+        })
+        .await
+    }
+
+    async fn settle(&self, claim: &Claim, settlement: Settlement) -> Result<()> {
+        self.change_by(claim, move |change, claim| {
+            change.settle(claim, &settlement)
+        })
+        .await
+    }
+
+    async fn unsettled(&self, scope: &Scope) -> Result<Vec<UnsettledBatch>> {
+        let scope = scope.clone();
+        self.read(move |connection| unsettled(connection, &scope))
+            .await
+    }
+
+    async fn give_up(&self, claim: &Claim, lost: &LostBatch) -> Result<()> {
+        let lost = lost.clone();
+        self.change_by(claim, move |change, claim| change.give_up(claim, &lost))
+            .await
+    }
+}
 
 /// Records kept by one statement.
 const RECORDS_AT_ONCE: usize = 64;
@@ -52,7 +91,7 @@ impl Change<'_> {
         Ok(head.hash)
     }
 
-    pub(super) fn settle(&self, claim: &Claim, settlement: &Settlement) -> Work<()> {
+    fn settle(&self, claim: &Claim, settlement: &Settlement) -> Work<()> {
         let Settlement { batch, receipt, .. } = settlement;
         let scope = self.scope(&batch.scope)?;
         let update = "UPDATE batches SET settled_at = ?1, job = ?2
@@ -163,25 +202,17 @@ impl Change<'_> {
     }
 }
 
-pub(super) fn unsettled(connection: &Connection, scope: &Scope) -> Work<Vec<UnsettledBatch>> {
+fn unsettled(connection: &Connection, scope: &Scope) -> Work<Vec<UnsettledBatch>> {
     let Some(number) = scope_number(connection, scope)? else {
         return Ok(Vec::new());
     };
-    let select = "SELECT batch, run, place, rows, cursor, spooled, origins, entry FROM batches
-                  WHERE scope = ? AND settled_at IS NULL ORDER BY number";
-    let mut select = connection.prepare(select)?;
+    let columns = BatchRow::COLUMNS;
+    let select = format!(
+        "SELECT {columns} FROM batches WHERE scope = ? AND settled_at IS NULL ORDER BY number"
+    );
+    let mut select = connection.prepare(&select)?;
     let rows = select.query_and_then([number], |row| {
-        let row = BatchRow {
-            batch: row.get(0)?,
-            run: row.get(1)?,
-            place: row.get(2)?,
-            rows: row.get(3)?,
-            cursor: row.get(4)?,
-            spooled: row.get(5)?,
-            origins: row.get(6)?,
-            entry: row.get(7)?,
-        };
-        Ok(row.unsettled(scope)?)
+        Ok(BatchRow::try_from(row)?.unsettled(scope)?)
     })?;
     rows.collect()
 }

@@ -1,14 +1,45 @@
 //! Counting what the source has, to find what it has no more.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
+use super::SqliteStore;
 use super::change::{Change, scope_number};
 use super::failure::Work;
 use crate::batch::RecordKey;
-use crate::store::{Claim, Scope};
+use crate::error::Result;
+use crate::store::{CensusStore, Claim, Scope};
+
+#[async_trait]
+impl CensusStore for SqliteStore {
+    async fn begin_census(&self, claim: &Claim, periods: Option<&[String]>) -> Result<()> {
+        let periods = periods.map(<[String]>::to_vec).unwrap_or_default();
+        self.change_by(claim, move |change, claim| {
+            change.begin_census(claim, &periods)
+        })
+        .await
+    }
+
+    async fn count_keys(&self, claim: &Claim, keys: &[RecordKey]) -> Result<()> {
+        let keys = keys.to_owned();
+        self.change_by(claim, move |change, claim| change.count_keys(claim, &keys))
+            .await
+    }
+
+    async fn missing_keys(
+        &self,
+        scope: &Scope,
+        after: Option<&RecordKey>,
+        limit: usize,
+    ) -> Result<Vec<RecordKey>> {
+        let (scope, after) = (scope.clone(), after.cloned());
+        self.read(move |connection| missing_keys(connection, &scope, after.as_ref(), limit))
+            .await
+    }
+}
 
 impl Change<'_> {
-    pub(super) fn begin_census(&self, claim: &Claim, periods: &[String]) -> Work<()> {
+    fn begin_census(&self, claim: &Claim, periods: &[String]) -> Work<()> {
         let scope = self.scope(&claim.scope)?;
         self.execute("DELETE FROM temp.census WHERE scope = ?", [scope])?;
         self.execute("DELETE FROM temp.census_periods WHERE scope = ?", [scope])?;
@@ -19,7 +50,7 @@ impl Change<'_> {
         Ok(())
     }
 
-    pub(super) fn count_keys(&self, claim: &Claim, keys: &[RecordKey]) -> Work<()> {
+    fn count_keys(&self, claim: &Claim, keys: &[RecordKey]) -> Work<()> {
         let scope = self.scope(&claim.scope)?;
         let insert = "INSERT OR IGNORE INTO temp.census (scope, key) VALUES (?, ?)";
         for key in keys {
@@ -29,7 +60,7 @@ impl Change<'_> {
     }
 }
 
-pub(super) fn missing_keys(
+fn missing_keys(
     connection: &Connection,
     scope: &Scope,
     after: Option<&RecordKey>,

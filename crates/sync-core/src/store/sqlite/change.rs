@@ -3,12 +3,11 @@
 use rusqlite::{Connection, OptionalExtension as _, Transaction};
 use time::OffsetDateTime;
 
-use super::Shared;
 use super::failure::Work;
-use super::leases;
+use super::{Shared, leases};
 use crate::id::{Digest, RunId};
 use crate::ledger::{EntryKind, Head};
-use crate::store::lease::{fenced, unleased};
+use crate::store::lease_rules::{fenced, unleased};
 use crate::store::stored::{signed, unsigned};
 use crate::store::wording::Told;
 use crate::store::{Claim, Scope};

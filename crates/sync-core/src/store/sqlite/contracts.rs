@@ -1,16 +1,45 @@
 //! What was promised of streams.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::SqliteStore;
 use super::change::{Change, scope_number};
 use super::failure::Work;
+use crate::error::Result;
 use crate::shape::{AcceptedContract, Difference};
 use crate::store::stored::{from_json, to_json};
-use crate::store::wording;
-use crate::store::{Claim, Scope};
+use crate::store::{Claim, ContractStore, Scope, wording};
+
+#[async_trait]
+impl ContractStore for SqliteStore {
+    async fn contract(&self, scope: &Scope) -> Result<Option<AcceptedContract>> {
+        let scope = scope.clone();
+        self.read(move |connection| contract(connection, &scope))
+            .await
+    }
+
+    async fn accept_contract(
+        &self,
+        claim: &Claim,
+        accepted: &AcceptedContract,
+        differences: &[Difference],
+    ) -> Result<()> {
+        let (accepted, differences) = (accepted.clone(), differences.to_owned());
+        self.change_by(claim, move |change, claim| {
+            change.accept_contract(claim, &accepted, &differences)
+        })
+        .await
+    }
+
+    async fn begin_reread(&self, claim: &Claim) -> Result<()> {
+        self.change_by(claim, |change, claim| change.begin_reread(claim))
+            .await
+    }
+}
 
 impl Change<'_> {
-    pub(super) fn accept_contract(
+    fn accept_contract(
         &self,
         claim: &Claim,
         accepted: &AcceptedContract,
@@ -32,7 +61,7 @@ impl Change<'_> {
         self.tell(Some(claim.run), &told).map(drop)
     }
 
-    pub(super) fn begin_reread(&self, claim: &Claim) -> Work<()> {
+    fn begin_reread(&self, claim: &Claim) -> Work<()> {
         let number = self.scope(&claim.scope)?;
         if self.execute("DELETE FROM rereads WHERE scope = ?", [number])? == 0 {
             return Ok(());

@@ -2,23 +2,52 @@
 
 use std::time::Duration;
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension as _, params};
 
 use super::change::Change;
 use super::failure::Work;
-use super::unpoisoned;
+use super::{SqliteStore, unpoisoned};
 use crate::error::Result;
-use crate::store::lease::{Decision, StoredLease, decide, fenced, refusal, renewed};
-use crate::store::stored::{LeaseRow, signed};
-use crate::store::{Holder, Lease, LeaseRequest};
+use crate::store::lease_rules::{Decision, StoredLease, decide, fenced, refusal, renewed};
+use crate::store::rows::LeaseRow;
+use crate::store::stored::signed;
+use crate::store::{Holder, Lease, LeaseRequest, LeaseStore};
 use crate::stream::StreamName;
 
-const COLUMNS: &str =
-    "pipeline, stream, token, run, host, process, handle, since, renewed_at, until, held";
+#[async_trait]
+impl LeaseStore for SqliteStore {
+    async fn acquire(&self, request: &LeaseRequest) -> Result<Lease> {
+        let request = request.clone();
+        // Granted or not is decided inside, and kept in either case.
+        self.change(move |change| change.acquire(&request)).await?
+    }
+
+    async fn renew(&self, lease: &Lease, duration: Duration) -> Result<Lease> {
+        let lease = lease.clone();
+        self.change(move |change| change.renew(&lease, duration))
+            .await
+    }
+
+    async fn release(&self, lease: &Lease) -> Result<()> {
+        let lease = lease.clone();
+        self.change(move |change| change.release(&lease)).await
+    }
+
+    fn abandon(&self, lease: &Lease) {
+        let mut abandoned = unpoisoned(&self.shared.abandoned);
+        abandoned.retain(|it| it.pipeline != lease.pipeline || it.stream != lease.stream);
+        abandoned.push(lease.clone());
+    }
+
+    async fn leases(&self) -> Result<Vec<Lease>> {
+        self.read(held).await
+    }
+}
 
 impl Change<'_> {
     /// Grants a lease, or refuses it: that is the inner result, for what it notes is kept.
-    pub(super) fn acquire(&self, request: &LeaseRequest) -> Work<Result<Lease>> {
+    fn acquire(&self, request: &LeaseRequest) -> Work<Result<Lease>> {
         let stored = stored(&self.transaction, &request.pipeline, &request.stream)?;
         let handle = self.shared.liveness.handle();
         let gone = |stored: &StoredLease| self.is_gone(stored, &request.holder);
@@ -37,7 +66,7 @@ impl Change<'_> {
         }
     }
 
-    pub(super) fn renew(&self, lease: &Lease, duration: Duration) -> Work<Lease> {
+    fn renew(&self, lease: &Lease, duration: Duration) -> Work<Lease> {
         let stored = stored(&self.transaction, &lease.pipeline, &lease.stream)?;
         match stored {
             Some(stored) if stored.held && stored.lease.token == lease.token => {
@@ -54,7 +83,7 @@ impl Change<'_> {
         }
     }
 
-    pub(super) fn release(&self, lease: &Lease) -> Work<()> {
+    fn release(&self, lease: &Lease) -> Work<()> {
         let update = "UPDATE leases SET held = 0 WHERE pipeline = ? AND stream = ? AND token = ?";
         let (stream, token) = (lease.stream.as_str(), signed(lease.token.0));
         self.execute(update, params![lease.pipeline, stream, token])?;
@@ -73,8 +102,9 @@ impl Change<'_> {
 
     fn keep(&self, stored: &StoredLease) -> Work<()> {
         let row = LeaseRow::of(stored);
+        let columns = LeaseRow::COLUMNS;
         let insert = format!(
-            "INSERT OR REPLACE INTO leases ({COLUMNS}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
+            "INSERT OR REPLACE INTO leases ({columns}) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
         );
         self.execute(
             &insert,
@@ -101,33 +131,21 @@ pub(super) fn stored(
     pipeline: &str,
     stream: &StreamName,
 ) -> Work<Option<StoredLease>> {
-    let select = format!("SELECT {COLUMNS} FROM leases WHERE pipeline = ? AND stream = ?");
+    let columns = LeaseRow::COLUMNS;
+    let select = format!("SELECT {columns} FROM leases WHERE pipeline = ? AND stream = ?");
     let mut select = connection.prepare_cached(&select)?;
     let row = select
-        .query_row(params![pipeline, stream.as_str()], lease_row)
+        .query_row(params![pipeline, stream.as_str()], |row| {
+            LeaseRow::try_from(row)
+        })
         .optional()?;
     Ok(row.map(LeaseRow::read).transpose()?)
 }
 
 pub(super) fn held(connection: &Connection) -> Work<Vec<Lease>> {
-    let select = format!("SELECT {COLUMNS} FROM leases WHERE held ORDER BY pipeline, stream");
+    let columns = LeaseRow::COLUMNS;
+    let select = format!("SELECT {columns} FROM leases WHERE held ORDER BY pipeline, stream");
     let mut select = connection.prepare(&select)?;
-    let rows = select.query_and_then([], |row| Ok(lease_row(row)?.read()?.lease))?;
+    let rows = select.query_and_then([], |row| Ok(LeaseRow::try_from(row)?.read()?.lease))?;
     rows.collect()
-}
-
-fn lease_row(row: &Row<'_>) -> rusqlite::Result<LeaseRow> {
-    Ok(LeaseRow {
-        pipeline: row.get(0)?,
-        stream: row.get(1)?,
-        token: row.get(2)?,
-        run: row.get(3)?,
-        host: row.get(4)?,
-        process: row.get(5)?,
-        handle: row.get(6)?,
-        since: row.get(7)?,
-        renewed_at: row.get(8)?,
-        until: row.get(9)?,
-        held: row.get(10)?,
-    })
 }

@@ -1,21 +1,75 @@
 //! Dead letters, and what became of them.
 
-use rusqlite::{Connection, OptionalExtension as _, Row, params};
+use async_trait::async_trait;
+use rusqlite::{Connection, OptionalExtension as _, ToSql, params};
 
+use super::SqliteStore;
 use super::change::{Change, scope_number};
 use super::failure::Work;
+use crate::error::Result;
 use crate::id::{BatchId, Digest};
+use crate::store::rows::KeptLetterRow;
 use crate::store::stored::{
-    FilterValues, KeptLetterRow, envelopes, not_discardable, signed, to_json, unsigned,
+    WAITING, envelopes, filter_values, from_json, not_discardable, signed, unsigned,
 };
-use crate::store::wording;
 use crate::store::{
-    Claim, DeadLetter, Discard, Letter, LetterFilter, LetterId, LetterPage, PreparedBatch, Scope,
-    Settlement,
+    Claim, DeadLetter, Discard, Letter, LetterFilter, LetterId, LetterPage, LetterStore,
+    PreparedBatch, Scope, Settlement, wording,
 };
 
-/// Of those, no statement of this module speaks that does not mean them.
-const WAITING: &str = "status IN ('open', 'retried')";
+#[async_trait]
+impl LetterStore for SqliteStore {
+    async fn dead_letters(&self, scope: &Scope, limit: usize) -> Result<Vec<DeadLetter>> {
+        let scope = scope.clone();
+        self.read(move |connection| dead_letters(connection, &scope, limit))
+            .await
+    }
+
+    async fn letters(&self, filter: &LetterFilter, page: LetterPage) -> Result<Vec<Letter>> {
+        let filter = filter.clone();
+        self.read(move |connection| letters(connection, &filter, page))
+            .await
+    }
+
+    async fn count_letters(&self, filter: &LetterFilter) -> Result<u64> {
+        let filter = filter.clone();
+        self.read(move |connection| count(connection, &filter))
+            .await
+    }
+
+    async fn discard_letters(&self, scope: &Scope, discard: &Discard) -> Result<()> {
+        let (scope, discard) = (scope.clone(), discard.clone());
+        self.change(move |change| change.discard_letters(&scope, &discard))
+            .await
+    }
+
+    async fn latest_letters(&self, scope: &Scope, letters: &[LetterId]) -> Result<Vec<bool>> {
+        let (scope, letters) = (scope.clone(), letters.to_owned());
+        self.read(move |connection| latest(connection, &scope, &letters))
+            .await
+    }
+
+    async fn supersede_letters(&self, claim: &Claim, letters: &[LetterId]) -> Result<()> {
+        let letters = letters.to_owned();
+        self.change_by(claim, move |change, claim| {
+            change.supersede_letters(claim, &letters)
+        })
+        .await
+    }
+
+    async fn prepare_retry(
+        &self,
+        claim: &Claim,
+        batch: &PreparedBatch,
+        letters: &[LetterId],
+    ) -> Result<Digest> {
+        let (batch, letters) = (batch.clone(), letters.to_owned());
+        self.change_by(claim, move |change, claim| {
+            change.prepare_retry(claim, &batch, &letters)
+        })
+        .await
+    }
+}
 
 impl Change<'_> {
     /// Keeps letters, each once. One that was closed, because its record had arrived or another state of
@@ -65,7 +119,7 @@ impl Change<'_> {
         Ok(select.query_row([], |row| row.get(0))?)
     }
 
-    pub(super) fn prepare_retry(
+    fn prepare_retry(
         &self,
         claim: &Claim,
         batch: &PreparedBatch,
@@ -188,7 +242,7 @@ impl Change<'_> {
         Ok(resolved)
     }
 
-    pub(super) fn discard_letters(&self, scope: &Scope, discard: &Discard) -> Work<()> {
+    fn discard_letters(&self, scope: &Scope, discard: &Discard) -> Work<()> {
         let number = self.scope(scope)?;
         let update = format!(
             "UPDATE dead_letters SET status = 'discarded', closed_at = ?, note = ?, closed_by = ?
@@ -206,7 +260,7 @@ impl Change<'_> {
             .map(drop)
     }
 
-    pub(super) fn supersede_letters(&self, claim: &Claim, letters: &[LetterId]) -> Work<()> {
+    fn supersede_letters(&self, claim: &Claim, letters: &[LetterId]) -> Work<()> {
         let number = self.scope(&claim.scope)?;
         let update = format!(
             "UPDATE dead_letters SET status = 'superseded', closed_at = ?
@@ -257,27 +311,15 @@ pub(super) fn letters(
     let select = format!(
         "SELECT {columns} {FILTER} AND letters.number > ?9 ORDER BY letters.number LIMIT ?10"
     );
-    let values = FilterValues::of(filter);
-    let (after, limit) = (
-        page.after.map_or(0, |letter| signed(letter.0)),
-        signed(page.limit as u64),
-    );
+    let values = filter_values(filter)?;
+    let mut values: Vec<&dyn ToSql> = values.iter().map(|it| it as &dyn ToSql).collect();
+    let after = page.after.map_or(0, |letter| signed(letter.0));
+    let limit = signed(page.limit as u64);
+    values.extend([&after as &dyn ToSql, &limit]);
     let mut select = connection.prepare(&select)?;
-    let rows = select.query_and_then(
-        params![
-            values.pipeline,
-            values.sink,
-            values.stream,
-            values.class,
-            values.column,
-            values.since,
-            values.key,
-            to_json(&values.statuses)?,
-            after,
-            limit
-        ],
-        |row| Ok(kept(row)?.letter()?),
-    )?;
+    let rows = select.query_and_then(values.as_slice(), |row| {
+        Ok(KeptLetterRow::try_from(row)?.letter()?)
+    })?;
     rows.collect()
 }
 
@@ -298,42 +340,23 @@ pub(super) fn latest(
 }
 
 pub(super) fn count(connection: &Connection, filter: &LetterFilter) -> Work<u64> {
-    let values = FilterValues::of(filter);
-    let counted = connection.query_row(
-        &format!("SELECT count(*) {FILTER}"),
-        params![
-            values.pipeline,
-            values.sink,
-            values.stream,
-            values.class,
-            values.column,
-            values.since,
-            values.key,
-            to_json(&values.statuses)?
-        ],
-        |row| row.get(0),
-    )?;
+    let count = format!("SELECT count(*) {FILTER}");
+    let counted = connection.query_row(&count, filter_values(filter)?, |row| row.get(0))?;
     Ok(unsigned(counted))
 }
 
-fn kept(row: &Row<'_>) -> rusqlite::Result<KeptLetterRow> {
-    Ok(KeptLetterRow {
-        number: row.get(0)?,
-        pipeline: row.get(1)?,
-        sink: row.get(2)?,
-        stream: row.get(3)?,
-        at: row.get(4)?,
-        run: row.get(5)?,
-        batch: row.get(6)?,
-        letter: row.get(7)?,
-        class: row.get(8)?,
-        status: row.get(9)?,
-        attempts: row.get(10)?,
-        attempted_at: row.get(11)?,
-        attempt_reason: row.get(12)?,
-        closed_at: row.get(13)?,
-        resolved_by: row.get(14)?,
-        note: row.get(15)?,
-        closed_by: row.get(16)?,
-    })
+pub(super) fn dead_letters(
+    connection: &Connection,
+    scope: &Scope,
+    limit: usize,
+) -> Work<Vec<DeadLetter>> {
+    let Some(number) = scope_number(connection, scope)? else {
+        return Ok(Vec::new());
+    };
+    let select = "SELECT letter FROM dead_letters WHERE scope = ? ORDER BY number DESC LIMIT ?";
+    let mut select = connection.prepare(select)?;
+    let rows = select.query_and_then(params![number, signed(limit as u64)], |row| {
+        Ok(from_json(&row.get::<_, String>(0)?)?)
+    })?;
+    rows.collect()
 }

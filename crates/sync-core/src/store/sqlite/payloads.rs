@@ -1,16 +1,32 @@
 //! What the store knows of the spool.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
+use super::SqliteStore;
 use super::change::Change;
 use super::failure::Work;
+use crate::error::Result;
 use crate::id::RunId;
-use crate::store::stored::{PayloadRow, not_waiting, window_is_closed};
-use crate::store::wording;
-use crate::store::{Claim, KeptPayload, LostBatch, Removal};
+use crate::store::rows::PayloadRow;
+use crate::store::stored::{not_waiting, window_is_closed};
+use crate::store::{Claim, KeptPayload, LostBatch, PayloadStore, Removal, wording};
+
+#[async_trait]
+impl PayloadStore for SqliteStore {
+    async fn payloads(&self) -> Result<Vec<KeptPayload>> {
+        self.read(kept).await
+    }
+
+    async fn forget_payloads(&self, run: RunId, removal: &Removal) -> Result<()> {
+        let removal = removal.clone();
+        self.change(move |change| change.forget_payloads(run, &removal))
+            .await
+    }
+}
 
 impl Change<'_> {
-    pub(super) fn forget_payloads(&self, run: RunId, removal: &Removal) -> Work<()> {
+    fn forget_payloads(&self, run: RunId, removal: &Removal) -> Work<()> {
         let update = "UPDATE batches SET spooled = NULL
                       WHERE scope = ? AND batch = ? AND settled_at IS NOT NULL";
         for (scope, batch) in removal.payloads.iter().flat_map(|it| &it.of) {
@@ -41,20 +57,12 @@ impl Change<'_> {
 }
 
 pub(super) fn kept(connection: &Connection) -> Work<Vec<KeptPayload>> {
-    let select = "SELECT pipeline, sink, stream, batch, spooled, settled_at
-                  FROM batches JOIN scopes USING (scope)
-                  WHERE spooled IS NOT NULL ORDER BY settled_at, number";
-    let mut select = connection.prepare(select)?;
-    let rows = select.query_and_then([], |row| {
-        let row = PayloadRow {
-            pipeline: row.get(0)?,
-            sink: row.get(1)?,
-            stream: row.get(2)?,
-            batch: row.get(3)?,
-            spooled: row.get(4)?,
-            settled_at: row.get(5)?,
-        };
-        Ok(row.kept()?)
-    })?;
+    let columns = PayloadRow::COLUMNS;
+    let select = format!(
+        "SELECT {columns} FROM batches JOIN scopes USING (scope)
+                  WHERE spooled IS NOT NULL ORDER BY settled_at, number"
+    );
+    let mut select = connection.prepare(&select)?;
+    let rows = select.query_and_then([], |row| Ok(PayloadRow::try_from(row)?.kept()?))?;
     rows.collect()
 }

@@ -1,17 +1,49 @@
 //! Closed periods as they were verified.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
+use super::SqliteStore;
 use super::change::{Change, scope_number};
 use super::failure::Work;
+use crate::error::Result;
 use crate::id::Digest;
 use crate::store::periods::{sums_from, sums_text};
 use crate::store::stored::{signed, unsigned};
-use crate::store::wording;
-use crate::store::{Claim, Scope, VerifiedPeriod};
+use crate::store::{Claim, PeriodStore, Scope, VerifiedPeriod, wording};
+
+#[async_trait]
+impl PeriodStore for SqliteStore {
+    async fn verified_periods(&self, scope: &Scope) -> Result<Vec<VerifiedPeriod>> {
+        let scope = scope.clone();
+        self.read(move |connection| verified_periods(connection, &scope))
+            .await
+    }
+
+    async fn verify_period(
+        &self,
+        claim: &Claim,
+        period: &VerifiedPeriod,
+        change: Option<&str>,
+    ) -> Result<()> {
+        let (period, told) = (period.clone(), change.map(str::to_owned));
+        self.change_by(claim, move |change, claim| {
+            change.verify_period(claim, &period, told.as_deref())
+        })
+        .await
+    }
+
+    async fn reopen_periods(&self, claim: &Claim, periods: &[String]) -> Result<()> {
+        let periods = periods.to_owned();
+        self.change_by(claim, move |change, claim| {
+            change.reopen_periods(claim, &periods)
+        })
+        .await
+    }
+}
 
 impl Change<'_> {
-    pub(super) fn verify_period(
+    fn verify_period(
         &self,
         claim: &Claim,
         period: &VerifiedPeriod,
@@ -37,7 +69,7 @@ impl Change<'_> {
         self.tell(Some(claim.run), &told).map(drop)
     }
 
-    pub(super) fn reopen_periods(&self, claim: &Claim, periods: &[String]) -> Work<()> {
+    fn reopen_periods(&self, claim: &Claim, periods: &[String]) -> Work<()> {
         let scope = self.scope(&claim.scope)?;
         for period in periods {
             let delete = "DELETE FROM verified_periods WHERE scope = ? AND period = ?";

@@ -1,15 +1,80 @@
 //! Runs, windows and checkpoints.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::SqliteStore;
 use super::change::{Change, scope_key};
 use super::failure::Work;
+use crate::error::Result;
 use crate::id::RunId;
 use crate::ledger::{EntryKind, Head};
-use crate::store::stored::{ScopeRow, never_opened, signed, unsigned};
-use crate::store::wording::{self, configuration_digest};
-use crate::store::{Claim, DeadLetter, RunStart, Scope};
+use crate::store::rows::ScopeRow;
+use crate::store::stored::{never_opened, signed, unsigned};
+use crate::store::wording::configuration_digest;
+use crate::store::{Claim, DeadLetter, ProgressStore, RunStart, Scope, wording};
 use crate::window::{Checkpoint, Cursor, Window, rfc3339};
+
+#[async_trait]
+impl ProgressStore for SqliteStore {
+    async fn begin_run(&self, start: &RunStart) -> Result<()> {
+        let start = start.clone();
+        self.change(move |change| change.begin_run(&start)).await
+    }
+
+    async fn end_run(&self, run: RunId, outcome: &str) -> Result<Head> {
+        let outcome = outcome.to_owned();
+        self.change(move |change| change.end_run(run, &outcome))
+            .await
+    }
+
+    async fn checkpoint(&self, scope: &Scope) -> Result<Checkpoint> {
+        let scope = scope.clone();
+        self.read(move |connection| checkpoint(connection, &scope))
+            .await
+    }
+
+    async fn open_window(&self, claim: &Claim, window: Window) -> Result<()> {
+        self.change_by(claim, move |change, claim| {
+            change.open_window(claim, window)
+        })
+        .await
+    }
+
+    async fn advance(
+        &self,
+        claim: &Claim,
+        cursor: Option<&Cursor>,
+        unreadable: &[DeadLetter],
+    ) -> Result<()> {
+        let (cursor, unreadable) = (cursor.cloned(), unreadable.to_owned());
+        self.change_by(claim, move |change, claim| {
+            change.advance(claim, cursor.as_ref(), &unreadable)
+        })
+        .await
+    }
+
+    async fn note_read(&self, claim: &Claim, records: u64) -> Result<()> {
+        self.change_by(claim, move |change, claim| change.note_read(claim, records))
+            .await
+    }
+
+    async fn read_of_window(&self, scope: &Scope) -> Result<u64> {
+        let scope = scope.clone();
+        self.read(move |connection| read_of_window(connection, &scope))
+            .await
+    }
+
+    async fn note_window_read(&self, claim: &Claim) -> Result<()> {
+        self.change_by(claim, |change, claim| change.note_window_read(claim))
+            .await
+    }
+
+    async fn complete_window(&self, claim: &Claim) -> Result<()> {
+        self.change_by(claim, |change, claim| change.complete_window(claim))
+            .await
+    }
+}
 
 impl Change<'_> {
     pub(super) fn begin_run(&self, start: &RunStart) -> Work<()> {
@@ -48,19 +113,19 @@ impl Change<'_> {
             .map(drop)
     }
 
-    pub(super) fn end_run(&self, run: RunId, outcome: &str) -> Work<Head> {
+    fn end_run(&self, run: RunId, outcome: &str) -> Work<Head> {
         let update = "UPDATE runs SET ended_at = ?, outcome = ? WHERE run = ?";
         self.execute(update, params![self.now, outcome, run.to_string()])?;
         self.append(Some(run), EntryKind::RunEnded, outcome)
     }
 
-    pub(super) fn open_window(&self, claim: &Claim, window: Window) -> Work<()> {
+    fn open_window(&self, claim: &Claim, window: Window) -> Work<()> {
         let number = self.scope(&claim.scope)?;
         // A window that begins at the beginning may be one that was read before.
         let update = "UPDATE scopes SET window_from = ?1, window_until = ?2, window_cursor = NULL,
                       next_ordinal = CASE WHEN watermark IS NULL
                           THEN (SELECT count(*) FROM batches WHERE scope = ?3) ELSE 0 END,
-                      window_is_read = 0, window_read = 0
+                      window_is_read = 0, window_records_read = 0
                       WHERE scope = ?3";
         let (from, until) = (window.from.map(rfc3339), rfc3339(window.until));
         self.execute(update, params![from, until, number])?;
@@ -68,15 +133,15 @@ impl Change<'_> {
         self.tell(Some(claim.run), &told).map(drop)
     }
 
-    pub(super) fn note_read(&self, claim: &Claim, records: u64) -> Work<()> {
+    fn note_read(&self, claim: &Claim, records: u64) -> Work<()> {
         let number = self.scope(&claim.scope)?;
-        let update = "UPDATE scopes SET window_read = window_read + ?
+        let update = "UPDATE scopes SET window_records_read = window_records_read + ?
                       WHERE scope = ? AND window_until IS NOT NULL";
         self.execute(update, params![signed(records), number])
             .map(drop)
     }
 
-    pub(super) fn advance(
+    fn advance(
         &self,
         claim: &Claim,
         cursor: Option<&Cursor>,
@@ -91,7 +156,7 @@ impl Change<'_> {
         self.tell(Some(claim.run), &told).map(drop)
     }
 
-    pub(super) fn note_window_read(&self, claim: &Claim) -> Work<()> {
+    fn note_window_read(&self, claim: &Claim) -> Work<()> {
         let number = self.scope(&claim.scope)?;
         let update = "UPDATE scopes SET window_is_read = 1
                       WHERE scope = ? AND window_until IS NOT NULL";
@@ -102,7 +167,7 @@ impl Change<'_> {
         self.tell(Some(claim.run), &told).map(drop)
     }
 
-    pub(super) fn complete_window(&self, claim: &Claim) -> Work<()> {
+    fn complete_window(&self, claim: &Claim) -> Work<()> {
         let number = self.scope(&claim.scope)?;
         let select = "SELECT max(coalesce(watermark, ''), window_until) FROM scopes
                       WHERE scope = ? AND window_until IS NOT NULL";
@@ -115,34 +180,27 @@ impl Change<'_> {
         };
         let update = "UPDATE scopes SET watermark = ?, window_from = NULL, window_until = NULL,
                       window_cursor = NULL, next_ordinal = 0, window_is_read = 0,
-                      window_read = 0 WHERE scope = ?";
+                      window_records_read = 0 WHERE scope = ?";
         self.execute(update, params![watermark, number])?;
         let told = wording::window_completed(&claim.scope, &watermark);
         self.tell(Some(claim.run), &told).map(drop)
     }
 }
 
-pub(super) fn checkpoint(connection: &Connection, scope: &Scope) -> Work<Checkpoint> {
-    let select = "SELECT watermark, window_from, window_until, window_cursor, next_ordinal,
-                  window_is_read FROM scopes WHERE pipeline = ? AND sink = ? AND stream = ?";
-    let found = connection.query_row(select, scope_key(scope), |row| {
-        Ok(ScopeRow {
-            watermark: row.get(0)?,
-            from: row.get(1)?,
-            until: row.get(2)?,
-            cursor: row.get(3)?,
-            next_ordinal: row.get(4)?,
-            is_read: row.get(5)?,
-        })
-    });
+fn checkpoint(connection: &Connection, scope: &Scope) -> Work<Checkpoint> {
+    let columns = ScopeRow::COLUMNS;
+    let select =
+        format!("SELECT {columns} FROM scopes WHERE pipeline = ? AND sink = ? AND stream = ?");
+    let found = connection.query_row(&select, scope_key(scope), |row| ScopeRow::try_from(row));
     match found.optional()? {
         Some(found) => Ok(found.checkpoint()?),
         None => Ok(Checkpoint::default()),
     }
 }
 
-pub(super) fn read_of_window(connection: &Connection, scope: &Scope) -> Work<u64> {
-    let select = "SELECT window_read FROM scopes WHERE pipeline = ? AND sink = ? AND stream = ?";
+fn read_of_window(connection: &Connection, scope: &Scope) -> Work<u64> {
+    let select =
+        "SELECT window_records_read FROM scopes WHERE pipeline = ? AND sink = ? AND stream = ?";
     let found = connection.query_row(select, scope_key(scope), |row| row.get(0));
     Ok(found.optional()?.map_or(0, unsigned))
 }

@@ -2,19 +2,55 @@
 
 use std::collections::{BTreeMap, HashMap};
 
+use async_trait::async_trait;
 use rusqlite::{Connection, params};
 
+use super::SqliteStore;
 use super::change::scope_number;
 use super::failure::Work;
 use crate::batch::RecordKey;
+use crate::error::Result;
 use crate::id::RecordId;
-use crate::store::Scope;
 use crate::store::stored::unsigned;
+use crate::store::{RecordStore, Scope};
+
+#[async_trait]
+impl RecordStore for SqliteStore {
+    async fn changed(&self, scope: &Scope, records: &[(RecordKey, RecordId)]) -> Result<Vec<bool>> {
+        let (scope, records) = (scope.clone(), records.to_owned());
+        self.read(move |connection| changed(connection, &scope, &records))
+            .await
+    }
+
+    async fn live_records(&self, scope: &Scope) -> Result<u64> {
+        let scope = scope.clone();
+        self.read(move |connection| live_records(connection, &scope))
+            .await
+    }
+
+    async fn live_by_period(&self, scope: &Scope) -> Result<Option<BTreeMap<String, u64>>> {
+        let scope = scope.clone();
+        self.read(move |connection| live_by_period(connection, &scope))
+            .await
+    }
+
+    async fn live_keys(&self, scope: &Scope, keys: &[RecordKey]) -> Result<Vec<RecordKey>> {
+        let (scope, keys) = (scope.clone(), keys.to_owned());
+        self.read(move |connection| live_keys(connection, &scope, keys))
+            .await
+    }
+
+    async fn keys_of_owners(&self, scope: &Scope, owners: &[String]) -> Result<Vec<RecordKey>> {
+        let (scope, owners) = (scope.clone(), owners.to_owned());
+        self.read(move |connection| keys_of_owners(connection, &scope, &owners))
+            .await
+    }
+}
 
 /// Keys looked up by one statement.
 const KEYS_AT_ONCE: usize = 128;
 
-pub(super) fn changed(
+fn changed(
     connection: &Connection,
     scope: &Scope,
     records: &[(RecordKey, RecordId)],
@@ -44,7 +80,7 @@ pub(super) fn changed(
     Ok(changed.collect())
 }
 
-pub(super) fn live_records(connection: &Connection, scope: &Scope) -> Work<u64> {
+fn live_records(connection: &Connection, scope: &Scope) -> Work<u64> {
     let Some(number) = scope_number(connection, scope)? else {
         return Ok(0);
     };
@@ -53,10 +89,7 @@ pub(super) fn live_records(connection: &Connection, scope: &Scope) -> Work<u64> 
     Ok(unsigned(live))
 }
 
-pub(super) fn live_by_period(
-    connection: &Connection,
-    scope: &Scope,
-) -> Work<Option<BTreeMap<String, u64>>> {
+fn live_by_period(connection: &Connection, scope: &Scope) -> Work<Option<BTreeMap<String, u64>>> {
     let Some(number) = scope_number(connection, scope)? else {
         return Ok(Some(BTreeMap::new()));
     };
@@ -69,11 +102,7 @@ pub(super) fn live_by_period(
     Ok(rows.collect::<rusqlite::Result<Option<_>>>()?)
 }
 
-pub(super) fn live_keys(
-    connection: &Connection,
-    scope: &Scope,
-    keys: Vec<RecordKey>,
-) -> Work<Vec<RecordKey>> {
+fn live_keys(connection: &Connection, scope: &Scope, keys: Vec<RecordKey>) -> Work<Vec<RecordKey>> {
     let Some(number) = scope_number(connection, scope)? else {
         return Ok(Vec::new());
     };
@@ -89,7 +118,7 @@ pub(super) fn live_keys(
     Ok(live)
 }
 
-pub(super) fn keys_of_owners(
+fn keys_of_owners(
     connection: &Connection,
     scope: &Scope,
     owners: &[String],

@@ -1,19 +1,73 @@
 //! What a replay asks for, and what becomes of the batches that it sends again.
 
+use async_trait::async_trait;
 use rusqlite::{Connection, OptionalExtension as _, params};
 
+use super::SqliteStore;
 use super::change::{Change, scope_key, scope_number};
 use super::failure::Work;
 use crate::batch::RecordKey;
+use crate::error::Result;
 use crate::id::{BatchId, Digest};
-use crate::store::stored::{
-    KeptBatchRow, QueryValues, from_json, is_asked_for, to_json, unknown_batch,
+use crate::store::rows::KeptBatchRow;
+use crate::store::stored::{QueryValues, from_json, is_asked_for, to_json, unknown_batch};
+use crate::store::{
+    BatchQuery, Claim, KeptBatch, ReplayStore, Replayed, Replaying, Scope, described, wording,
 };
-use crate::store::{BatchQuery, Claim, KeptBatch, Replayed, Replaying, Scope, described, wording};
 use crate::stream::StreamDescriptor;
 
+#[async_trait]
+impl ReplayStore for SqliteStore {
+    async fn remember_stream(&self, claim: &Claim, stream: &StreamDescriptor) -> Result<()> {
+        let stream = stream.clone();
+        self.change_by(claim, move |change, claim| {
+            change.remember_stream(claim, &stream)
+        })
+        .await
+    }
+
+    async fn remembered_stream(&self, scope: &Scope) -> Result<Option<StreamDescriptor>> {
+        let scope = scope.clone();
+        self.read(move |connection| remembered_stream(connection, &scope))
+            .await
+    }
+
+    async fn batches(&self, query: &BatchQuery) -> Result<Vec<KeptBatch>> {
+        let query = query.clone();
+        self.read(move |connection| batches(connection, &query))
+            .await
+    }
+
+    async fn latest(
+        &self,
+        scope: &Scope,
+        batch: &BatchId,
+        records: &[RecordKey],
+    ) -> Result<Vec<bool>> {
+        let (scope, batch, records) = (scope.clone(), *batch, records.to_owned());
+        self.read(move |connection| latest(connection, &scope, &batch, &records))
+            .await
+    }
+
+    async fn begin_replay(&self, claim: &Claim, replaying: &Replaying) -> Result<Digest> {
+        let replaying = replaying.clone();
+        self.change_by(claim, move |change, claim| {
+            change.begin_replay(claim, &replaying)
+        })
+        .await
+    }
+
+    async fn settle_replay(&self, claim: &Claim, replayed: &Replayed) -> Result<()> {
+        let replayed = replayed.clone();
+        self.change_by(claim, move |change, claim| {
+            change.settle_replay(claim, &replayed)
+        })
+        .await
+    }
+}
+
 impl Change<'_> {
-    pub(super) fn remember_stream(&self, claim: &Claim, stream: &StreamDescriptor) -> Work<()> {
+    fn remember_stream(&self, claim: &Claim, stream: &StreamDescriptor) -> Work<()> {
         let number = self.scope(&claim.scope)?;
         let update = "UPDATE scopes SET descriptor = ?1
                       WHERE scope = ?2 AND descriptor IS NOT ?1";
@@ -21,12 +75,12 @@ impl Change<'_> {
         self.execute(update, params![text, number]).map(drop)
     }
 
-    pub(super) fn begin_replay(&self, claim: &Claim, replaying: &Replaying) -> Work<Digest> {
+    fn begin_replay(&self, claim: &Claim, replaying: &Replaying) -> Work<Digest> {
         let told = wording::batch_replaying(&claim.scope, replaying);
         Ok(self.tell(Some(claim.run), &told)?.hash)
     }
 
-    pub(super) fn settle_replay(&self, claim: &Claim, replayed: &Replayed) -> Work<()> {
+    fn settle_replay(&self, claim: &Claim, replayed: &Replayed) -> Work<()> {
         let (scope, batch) = (self.scope(&claim.scope)?, replayed.sent.batch);
         let select = "SELECT number, place FROM batches WHERE scope = ? AND batch = ?";
         let mut select = self.transaction.prepare_cached(select)?;
@@ -60,10 +114,7 @@ impl Change<'_> {
     }
 }
 
-pub(super) fn remembered_stream(
-    connection: &Connection,
-    scope: &Scope,
-) -> Work<Option<StreamDescriptor>> {
+fn remembered_stream(connection: &Connection, scope: &Scope) -> Work<Option<StreamDescriptor>> {
     let select = "SELECT descriptor FROM scopes WHERE pipeline = ? AND sink = ? AND stream = ?";
     let found = connection.query_row(select, scope_key(scope), |row| {
         row.get::<_, Option<String>>(0)
@@ -99,21 +150,7 @@ pub(super) fn batches(connection: &Connection, query: &BatchQuery) -> Work<Vec<K
             values.run,
             values.class
         ],
-        |row| {
-            let row = KeptBatchRow {
-                pipeline: row.get(0)?,
-                sink: row.get(1)?,
-                stream: row.get(2)?,
-                batch: row.get(3)?,
-                run: row.get(4)?,
-                place: row.get(5)?,
-                rows: row.get(6)?,
-                spooled: row.get(7)?,
-                entry: row.get(8)?,
-                settled: row.get(9)?,
-            };
-            Ok(row.batch()?)
-        },
+        |row| Ok(KeptBatchRow::try_from(row)?.batch()?),
     )?;
     let batches = rows.collect::<Work<Vec<_>>>()?.into_iter();
     Ok(batches.filter(|batch| is_asked_for(query, batch)).collect())

@@ -1,4 +1,5 @@
-//! The file: its tables, and how those of older versions are brought up to date.
+//! The file: its tables, and how those of older versions are brought up to date. The version is kept in
+//! SQLite's `user_version`.
 
 use std::path::Path;
 use std::time::Duration;
@@ -8,9 +9,19 @@ use rusqlite::{Connection, Transaction, TransactionBehavior};
 use super::failure::Work;
 use super::liveness::hold_against_older;
 use crate::error::{Error, ErrorKind};
+use crate::store::schema::{VERSION, Words, from_version_3};
 
-/// The version of [`SCHEMA`], kept in SQLite's `user_version`.
-const SCHEMA_VERSION: i64 = 4;
+/// What this database calls things. Tables are strict: a column holds what it says.
+const WORDS: Words = Words {
+    integer: "INTEGER",
+    bytes: "BLOB",
+    flag: "INTEGER",
+    no: "0",
+    ordered: "TEXT",
+    table: " STRICT",
+    table_by_key: " STRICT, WITHOUT ROWID",
+    fault: "json_extract(letter, '$.column')",
+};
 
 const SCHEMA: &str = "
 CREATE TABLE ledger (
@@ -129,65 +140,6 @@ ALTER TABLE dead_letters ADD COLUMN key TEXT;
 UPDATE dead_letters SET key = json_extract(letter, '$.key');
 ";
 
-/// From version 3: what became of dead letters, and which batch sends which of them again.
-const LETTERS: &str = "
-ALTER TABLE dead_letters ADD COLUMN class TEXT NOT NULL DEFAULT 'unknown';
-ALTER TABLE dead_letters ADD COLUMN fault TEXT;
-ALTER TABLE dead_letters ADD COLUMN status TEXT NOT NULL DEFAULT 'open';
-ALTER TABLE dead_letters ADD COLUMN attempts INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE dead_letters ADD COLUMN attempted_at TEXT;
-ALTER TABLE dead_letters ADD COLUMN attempt_reason TEXT;
-ALTER TABLE dead_letters ADD COLUMN closed_at TEXT;
-ALTER TABLE dead_letters ADD COLUMN resolved_by TEXT;
-ALTER TABLE dead_letters ADD COLUMN note TEXT;
-ALTER TABLE dead_letters ADD COLUMN closed_by TEXT;
-ALTER TABLE scopes ADD COLUMN descriptor TEXT;
-ALTER TABLE scopes ADD COLUMN window_read INTEGER NOT NULL DEFAULT 0;
-ALTER TABLE batches ADD COLUMN letters_before INTEGER;
-UPDATE dead_letters SET class = 'unreadable' WHERE batch IS NULL;
-UPDATE dead_letters SET fault = json_extract(letter, '$.column');
-CREATE INDEX dead_letters_waiting ON dead_letters (scope, key)
-    WHERE status IN ('open', 'retried');
-CREATE TABLE retried_letters (
-    scope INTEGER NOT NULL REFERENCES scopes,
-    batch TEXT NOT NULL,
-    row INTEGER NOT NULL,
-    letter INTEGER NOT NULL REFERENCES dead_letters,
-    PRIMARY KEY (scope, batch, row)
-) STRICT, WITHOUT ROWID;
-";
-
-/// From version 3: what was promised of streams, and which are to be read whole once more for it.
-const CONTRACTS: &str = "
-CREATE TABLE contracts (
-    pipeline TEXT NOT NULL,
-    stream TEXT NOT NULL,
-    contract TEXT NOT NULL,
-    PRIMARY KEY (pipeline, stream)
-) STRICT, WITHOUT ROWID;
-CREATE TABLE rereads (
-    scope INTEGER PRIMARY KEY REFERENCES scopes
-) STRICT;
-";
-
-/// From version 3: whether a window was read to its end.
-const WINDOWS_READ: &str = "
-ALTER TABLE scopes ADD COLUMN window_is_read INTEGER NOT NULL DEFAULT 0;
-";
-
-/// What version 4 knows of closed periods.
-const PERIODS: &str = "
-CREATE TABLE verified_periods (
-    scope INTEGER NOT NULL REFERENCES scopes,
-    period TEXT NOT NULL,
-    records INTEGER NOT NULL,
-    sums TEXT NOT NULL,
-    content BLOB NOT NULL,
-    verified_at TEXT NOT NULL,
-    PRIMARY KEY (scope, period)
-) STRICT, WITHOUT ROWID;
-";
-
 /// A census that a crash cut short is worth nothing, so it is kept for the connection alone.
 const CENSUS: &str = "
 CREATE TEMPORARY TABLE census (
@@ -215,7 +167,7 @@ pub(super) fn connect(path: &Path, patience: Duration) -> Work<Connection> {
 fn bring_up_to_date(transaction: &Transaction<'_>, path: &Path) -> Work<()> {
     let version: i64 = transaction.query_row("PRAGMA user_version", [], |row| row.get(0))?;
     match version {
-        SCHEMA_VERSION => return Ok(()),
+        VERSION => return Ok(()),
         0 => {
             let tables: i64 =
                 transaction
@@ -243,10 +195,7 @@ fn bring_up_to_date(transaction: &Transaction<'_>, path: &Path) -> Work<()> {
             return Err(error.with("version", newer.to_string()).into());
         }
     }
-    transaction.execute_batch(LETTERS)?;
-    transaction.execute_batch(PERIODS)?;
-    transaction.execute_batch(CONTRACTS)?;
-    transaction.execute_batch(WINDOWS_READ)?;
-    transaction.pragma_update(None, "user_version", SCHEMA_VERSION)?;
+    transaction.execute_batch(&from_version_3(&WORDS))?;
+    transaction.pragma_update(None, "user_version", VERSION)?;
     Ok(())
 }

@@ -1,15 +1,47 @@
 //! What an auditor asks: what became of a record, what was refused, and whether the ledger holds.
 
+use async_trait::async_trait;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, Row, params};
 
+use super::SqliteStore;
 use super::change::scope_number;
 use super::failure::Work;
 use crate::batch::RecordKey;
+use crate::error::Result;
 use crate::id::Digest;
-use crate::ledger::{Entry, Link, Verification, Verifier};
-use crate::store::stored::{EntryRow, LetterRow, MOST_REJECTIONS, TraceRow, from_json, signed};
-use crate::store::{DeadLetter, Outcome, RecordAudit, RecordTrace, Scope};
+use crate::ledger::{Entry, EntryKind, Link, Verification, Verifier};
+use crate::store::rows::{EntryRow, LetterRow, TraceRow};
+use crate::store::stored::{MOST_REJECTIONS, signed};
+use crate::store::{Claim, LedgerStore, Outcome, RecordAudit, RecordTrace, Scope};
+
+#[async_trait]
+impl LedgerStore for SqliteStore {
+    async fn note(&self, claim: &Claim, kind: EntryKind, body: &str) -> Result<Digest> {
+        let body = body.to_owned();
+        self.change_by(claim, move |change, claim| {
+            Ok(change.append(Some(claim.run), kind, &body)?.hash)
+        })
+        .await
+    }
+
+    async fn audit(&self, scope: &Scope, key: &RecordKey) -> Result<RecordAudit> {
+        let (scope, key) = (scope.clone(), key.clone());
+        self.read(move |connection| audit(connection, &scope, &key))
+            .await
+    }
+
+    async fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>> {
+        self.read(move |connection| entries(connection, after, limit))
+            .await
+    }
+
+    async fn verify(&self, known: &[Digest]) -> Result<Verification> {
+        let known = known.to_vec();
+        self.read(move |connection| verify(connection, &known))
+            .await
+    }
+}
 
 /// By the primary keys of both tables.
 const DELIVERED: &str = "SELECT records.record, records.row, batches.batch, batches.run,
@@ -37,15 +69,8 @@ pub(super) fn audit(connection: &Connection, scope: &Scope, key: &RecordKey) -> 
     }
     let mut select = connection.prepare_cached(REJECTED)?;
     let values = params![number, key.as_str(), MOST_REJECTIONS];
-    let rejected = select.query_and_then(values, |row| {
-        let row = LetterRow {
-            at: row.get(0)?,
-            run: row.get(1)?,
-            batch: row.get(2)?,
-            letter: row.get(3)?,
-        };
-        Ok(row.rejection()?)
-    })?;
+    let rejected =
+        select.query_and_then(values, |row| Ok(LetterRow::try_from(row)?.rejection()?))?;
     let rejected = rejected.collect::<Work<_>>()?;
     Ok(RecordAudit { last, rejected })
 }
@@ -59,50 +84,18 @@ fn trace(
 ) -> Work<Option<RecordTrace>> {
     let mut select = connection.prepare_cached(select)?;
     let mut rows = select.query_and_then(params![scope, key.as_str()], |row| {
-        let row = TraceRow {
-            record: row.get(0)?,
-            row: row.get(1)?,
-            batch: row.get(2)?,
-            run: row.get(3)?,
-            origins: row.get(4)?,
-            job: row.get(5)?,
-            settled_at: row.get(6)?,
-        };
-        Ok(row.trace(outcome)?)
+        Ok(TraceRow::try_from(row)?.trace(outcome)?)
     })?;
     rows.next().transpose()
 }
 
-pub(super) fn dead_letters(
-    connection: &Connection,
-    scope: &Scope,
-    limit: usize,
-) -> Work<Vec<DeadLetter>> {
-    let Some(number) = scope_number(connection, scope)? else {
-        return Ok(Vec::new());
-    };
-    let select = "SELECT letter FROM dead_letters WHERE scope = ? ORDER BY number DESC LIMIT ?";
-    let mut select = connection.prepare(select)?;
-    let rows = select.query_and_then(params![number, signed(limit as u64)], |row| {
-        Ok(from_json(&row.get::<_, String>(0)?)?)
-    })?;
-    rows.collect()
-}
-
 pub(super) fn entries(connection: &Connection, after: u64, limit: usize) -> Work<Vec<Entry>> {
-    let select = "SELECT sequence, at, run, kind, body, hash FROM ledger
-                  WHERE sequence > ? ORDER BY sequence LIMIT ?";
-    let mut select = connection.prepare(select)?;
+    let columns = EntryRow::COLUMNS;
+    let select =
+        format!("SELECT {columns} FROM ledger WHERE sequence > ? ORDER BY sequence LIMIT ?");
+    let mut select = connection.prepare(&select)?;
     let rows = select.query_and_then(params![signed(after), signed(limit as u64)], |row| {
-        let row = EntryRow {
-            sequence: row.get(0)?,
-            at: row.get(1)?,
-            run: row.get(2)?,
-            kind: row.get(3)?,
-            body: row.get(4)?,
-            hash: row.get(5)?,
-        };
-        Ok(row.entry()?)
+        Ok(EntryRow::try_from(row)?.entry()?)
     })?;
     rows.collect()
 }

@@ -10,7 +10,8 @@ use serde_json::json;
 use time::OffsetDateTime;
 use uuid::Uuid;
 
-use super::scope::{Claim, FencingToken, Lease, LeaseRequest};
+use super::leases::{Lease, LeaseRequest};
+use super::scope::{Claim, FencingToken};
 use super::wording::Told;
 use crate::error::{Error, ErrorKind, Retry};
 use crate::ledger::EntryKind;

@@ -2,17 +2,45 @@
 
 use std::pin::pin;
 
+use async_trait::async_trait;
 use futures_util::TryStreamExt as _;
 use tokio_postgres::types::ToSql;
 
+use super::PostgresStore;
 use super::change::{Values, refused, rows, scope_number};
+use super::patience::{ask, change};
 use crate::batch::RecordKey;
 use crate::error::Result;
 use crate::id::Digest;
-use crate::ledger::{Entry, Link, Verification, Verifier};
+use crate::ledger::{Entry, EntryKind, Link, Verification, Verifier};
 use crate::postgres::Session;
-use crate::store::stored::{EntryRow, LetterRow, MOST_REJECTIONS, TraceRow, from_json, signed};
-use crate::store::{DeadLetter, Outcome, RecordAudit, RecordTrace, Scope};
+use crate::store::rows::{EntryRow, LetterRow, TraceRow};
+use crate::store::stored::{MOST_REJECTIONS, signed};
+use crate::store::{Claim, LedgerStore, Outcome, RecordAudit, RecordTrace, Scope};
+
+#[async_trait]
+impl LedgerStore for PostgresStore {
+    async fn note(&self, claim: &Claim, kind: EntryKind, body: &str) -> Result<Digest> {
+        let head = change!(self, Some(claim), |change| change.append(
+            Some(claim.run),
+            kind,
+            body
+        ))?;
+        Ok(head.hash)
+    }
+
+    async fn audit(&self, scope: &Scope, key: &RecordKey) -> Result<RecordAudit> {
+        ask!(self, |session| audit(&session, scope, key))
+    }
+
+    async fn entries(&self, after: u64, limit: usize) -> Result<Vec<Entry>> {
+        ask!(self, |session| entries(&session, after, limit))
+    }
+
+    async fn verify(&self, known: &[Digest]) -> Result<Verification> {
+        ask!(self, |session| verify(&session, known))
+    }
+}
 
 /// By the primary keys of both tables.
 const DELIVERED: &str = "SELECT records.record, records.row, batches.batch, batches.run,
@@ -44,15 +72,7 @@ pub(super) async fn audit(
     }
     let values: Values<'_> = &[&number, &key.as_str(), &MOST_REJECTIONS];
     let found = rows(session, REJECTED, values).await?;
-    let rejected = found.iter().map(|row| {
-        let row = LetterRow {
-            at: row.get(0),
-            run: row.get(1),
-            batch: row.get(2),
-            letter: row.get(3),
-        };
-        row.rejection()
-    });
+    let rejected = found.iter().map(|row| LetterRow::from(row).rejection());
     let rejected = rejected.collect::<Result<_>>()?;
     Ok(RecordAudit { last, rejected })
 }
@@ -65,54 +85,21 @@ async fn trace(
     key: &RecordKey,
 ) -> Result<Option<RecordTrace>> {
     let found = rows(session, select, &[&scope, &key.as_str()]).await?;
-    let trace = found.first().map(|row| {
-        let row = TraceRow {
-            record: row.get(0),
-            row: row.get(1),
-            batch: row.get(2),
-            run: row.get(3),
-            origins: row.get(4),
-            job: row.get(5),
-            settled_at: row.get(6),
-        };
-        row.trace(outcome)
-    });
+    let trace = found.first().map(|row| TraceRow::from(row).trace(outcome));
     trace.transpose()
 }
 
-pub(super) async fn dead_letters(
-    session: &Session,
-    scope: &Scope,
-    limit: usize,
-) -> Result<Vec<DeadLetter>> {
-    let Some(number) = scope_number(session, scope).await? else {
-        return Ok(Vec::new());
-    };
-    let select = "SELECT letter FROM dead_letters WHERE scope = $1 ORDER BY number DESC LIMIT $2";
-    let found = rows(session, select, &[&number, &signed(limit as u64)]).await?;
-    found.iter().map(|row| from_json(row.get(0))).collect()
-}
-
 pub(super) async fn entries(session: &Session, after: u64, limit: usize) -> Result<Vec<Entry>> {
-    let select = "SELECT sequence, at, run, kind, body, hash FROM ledger
-                  WHERE sequence > $1 ORDER BY sequence LIMIT $2";
+    let columns = EntryRow::COLUMNS;
+    let select =
+        format!("SELECT {columns} FROM ledger WHERE sequence > $1 ORDER BY sequence LIMIT $2");
     let values: Values<'_> = &[&signed(after), &signed(limit as u64)];
-    let found = rows(session, select, values).await?;
-    let entries = found.iter().map(|row| {
-        let row = EntryRow {
-            sequence: row.get(0),
-            at: row.get(1),
-            run: row.get(2),
-            kind: row.get(3),
-            body: row.get(4),
-            hash: row.get(5),
-        };
-        row.entry()
-    });
+    let found = rows(session, &select, values).await?;
+    let entries = found.iter().map(|row| EntryRow::from(row).entry());
     entries.collect()
 }
 
-pub(super) async fn verify(session: &Session, known: &[Digest]) -> Result<Verification> {
+async fn verify(session: &Session, known: &[Digest]) -> Result<Verification> {
     let select = "SELECT sequence, at, run, kind, body, hash FROM ledger ORDER BY sequence";
     let none: [&(dyn ToSql + Sync); 0] = [];
     let rows = session.query_raw(select, none).await.map_err(refused)?;
