@@ -194,7 +194,7 @@ impl Client {
             .await;
         let response = sent.map_err(|source| sending_failed(source, &origin))?;
         let status = response.status();
-        if status.is_redirection() {
+        if status.is_redirection() && request.expected != Some(status.as_u16()) {
             let message = "the server answered with a redirect, which is not followed because the request may \
                            carry credentials; configure the address it should go to";
             return Err(Error::new(ErrorKind::Protocol, Phase::Answered, message)
@@ -255,6 +255,7 @@ pub struct Request {
     url: Url,
     headers: HeaderMap,
     body: Bytes,
+    expected: Option<u16>,
 }
 
 impl Request {
@@ -266,6 +267,7 @@ impl Request {
             url,
             headers: HeaderMap::new(),
             body: Bytes::new(),
+            expected: None,
         }
     }
 
@@ -302,6 +304,14 @@ impl Request {
         value.set_sensitive(true);
         self.headers.append(name, value);
         Ok(self)
+    }
+
+    /// The same request, to which this 3xx status is an answer like any other: some protocols use one for something else
+    /// than a redirect. It is not followed either way.
+    #[must_use]
+    pub const fn expecting(mut self, status: u16) -> Self {
+        self.expected = Some(status);
+        self
     }
 
     /// The same request with this body. For a body with secrets, hand over

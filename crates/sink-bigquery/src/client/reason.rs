@@ -4,7 +4,7 @@
 
 use std::time::Duration;
 
-use sync_http::Retry;
+use sync_http::{Phase, Retry};
 
 use crate::error::{Error, ErrorKind, ServiceError};
 
@@ -603,8 +603,15 @@ impl Rule {
             (Remedy::Refresh, _) => Retry::AfterRefresh,
             _ => Retry::Never,
         };
+        // A server that failed at it may have carried it out all the same.
+        let phase = if status >= 500 {
+            Phase::MaybeReceived
+        } else {
+            Phase::Answered
+        };
         Error::new(self.kind, self.reason, self.advice)
             .retrying(retry)
+            .in_phase(phase)
             .telling(told)
             .with_http_status(status)
     }
