@@ -106,8 +106,8 @@ impl Jobs<'_> {
             Some(table) => Some(self.client.pacer.turn(table).await),
             None => None,
         };
-        self.insert_query(job_id, query).await?;
-        self.wait(job_id).await
+        let submitted = self.insert_query(job_id, query).await?;
+        self.finish(submitted).await
     }
 
     /// Runs a load to its end: [`insert_load`](Self::insert_load), then [`wait`](Self::wait).
@@ -116,8 +116,8 @@ impl Jobs<'_> {
     ///
     /// Those of both.
     pub async fn run_load(&self, job_id: &JobId, load: &LoadJob, data: Bytes) -> Result<Job> {
-        self.insert_load(job_id, load, data).await?;
-        self.wait(job_id).await
+        let submitted = self.insert_load(job_id, load, data).await?;
+        self.finish(submitted).await
     }
 
     /// Looks at a job.
@@ -146,6 +146,15 @@ impl Jobs<'_> {
         let call = Call::new("jobs.cancel", Method::POST, url).about("job_id", job_id);
         let cancelled: Cancelled = self.client.transport.json(&call).await?;
         Ok(cancelled.job)
+    }
+
+    /// A short job may have ended before its insertion was answered.
+    async fn finish(&self, submitted: Submitted) -> Result<Job> {
+        let Submitted { job, .. } = submitted;
+        match job.outcome() {
+            Some(outcome) => outcome.map(|()| job),
+            None => self.wait(job.id()).await,
+        }
     }
 
     fn address(&self, job_id: &JobId, behind: &[&str]) -> Result<Url> {

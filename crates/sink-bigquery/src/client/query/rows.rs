@@ -189,7 +189,11 @@ fn seconds(text: &str) -> Option<i128> {
     if whole.is_empty() || whole.len() + fraction.len() > 30 || !(-20..=20).contains(&exponent) {
         return None;
     }
-    let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let digits = format!("{whole}{fraction}");
+    if !digits.bytes().all(|byte| byte.is_ascii_digit()) {
+        return None;
+    }
+    let digits: i128 = digits.parse().ok()?;
     let shift = 6 + exponent - i32::try_from(fraction.len()).ok()?;
     let power = 10_i128.checked_pow(shift.unsigned_abs())?;
     let micros = if shift >= 0 {
