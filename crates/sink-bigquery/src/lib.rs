@@ -9,3 +9,6 @@ pub use client::names::{DatasetId, DatasetRef, JobId, Location, ProjectId, Table
 pub use client::reason::Reason;
 pub use client::{BigQuery, Options};
 pub use error::{Error, ErrorKind, JobTrouble, Result, ServiceError};
+
+#[cfg(feature = "sink")]
+pub mod sink;

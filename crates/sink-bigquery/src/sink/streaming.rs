@@ -1,0 +1,72 @@
+//! Streaming: a table that only grows, and a view with the latest state of each record.
+
+use sync_core::DeleteMode;
+use sync_core::batch::system;
+
+use super::names::quoted;
+use super::planning;
+use super::table::{REPORTED_DELETED, REPORTED_SYNCED, ROW, Table, VERSION};
+use crate::client::names::DatasetRef;
+
+/// The name of the table that the rows of a stream land in.
+pub(super) fn landing_name(stream: &str) -> String {
+    format!("{stream}_landing")
+}
+
+/// The table that rows land in: nothing but its key and what the sync adds is required, because what says
+/// that a record is gone has nothing else.
+pub(super) fn landing(table: &Table) -> Table {
+    let is_computed = |name: &str| name == REPORTED_SYNCED || name == REPORTED_DELETED;
+    let mut columns = table.columns.clone();
+    columns.retain(|column| !is_computed(&column.name));
+    columns.push(planning::row_number());
+    Table {
+        name: landing_name(&table.name),
+        columns,
+        key: table.key.clone(),
+        partitioned_by: None,
+        clustered_by: table.key.iter().take(4).cloned().collect(),
+        description: format!(
+            "{}, each row as it was streamed; the view shows the latest",
+            table.name
+        ),
+    }
+}
+
+/// The query of the view.
+///
+/// A record's last upsert is shown, whatever came how often and in which order; a later delete marks it, or
+/// takes it out where the stream's deletes remove.
+pub(super) fn view(dataset: &DatasetRef, table: &Table, delete_mode: DeleteMode) -> String {
+    let is_gone = format!("IFNULL(`_gone` > {}, FALSE)", quoted(VERSION));
+    let shown = table
+        .columns
+        .iter()
+        .map(|column| match column.name.as_str() {
+            system::DELETED => format!("{is_gone} AS {}", quoted(system::DELETED)),
+            REPORTED_DELETED => format!("{is_gone} AS {}", quoted(REPORTED_DELETED)),
+            REPORTED_SYNCED => format!(
+                "{} AS {}",
+                quoted(system::SYNCED_AT),
+                quoted(REPORTED_SYNCED)
+            ),
+            other => quoted(other),
+        });
+    let shown: Vec<_> = shown.collect();
+    let key: Vec<_> = table.key.iter().map(|name| quoted(name)).collect();
+    let key = key.join(", ");
+    let removed = match delete_mode {
+        DeleteMode::Remove => format!(" AND (`_gone` IS NULL OR `_gone` <= {})", quoted(VERSION)),
+        _ => String::new(),
+    };
+    format!(
+        "SELECT {} FROM (SELECT *, ROW_NUMBER() OVER (PARTITION BY {key} ORDER BY {deleted}, {version} DESC, \
+         {row} DESC) AS `_rank`, MAX(IF({deleted}, {version}, NULL)) OVER (PARTITION BY {key}) AS `_gone` \
+         FROM `{dataset}.{landing}`) WHERE `_rank` = 1 AND NOT {deleted}{removed}",
+        shown.join(", "),
+        deleted = quoted(system::DELETED),
+        version = quoted(VERSION),
+        row = quoted(ROW),
+        landing = landing_name(&table.name),
+    )
+}
