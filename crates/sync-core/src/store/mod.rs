@@ -10,6 +10,7 @@ mod described;
 mod lease_rules;
 mod leases;
 mod ledger;
+mod letter_export;
 mod letters;
 mod payloads;
 mod periods;
@@ -35,6 +36,7 @@ pub use census::CensusStore;
 pub use contracts::ContractStore;
 pub use leases::{Holder, Lease, LeaseRequest, LeaseStore};
 pub use ledger::{LedgerStore, Outcome, RecordAudit, RecordTrace, RejectionTrace};
+pub use letter_export::{LetterExport, LetterFormat};
 pub use letters::{
     DeadLetter, Discard, Letter, LetterFilter, LetterId, LetterPage, LetterStatus, LetterStore,
 };

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use sync_core::store::{
-    Claim, DeadLetter, Discard, Letter, LetterFilter, LetterId, LetterPage, LetterStatus,
-    Settlement, Store,
+    Claim, DeadLetter, Discard, Letter, LetterExport, LetterFilter, LetterFormat, LetterId,
+    LetterPage, LetterStatus, Settlement, Store,
 };
 use sync_core::{ErrorKind, Operation, Rejection, RejectionClass};
 
@@ -310,4 +310,36 @@ pub(crate) async fn letters_are_discarded_with_a_reason_or_not_at_all(home: &imp
         statuses(&store, &claim).await,
         [Discarded, Open, Superseded]
     );
+}
+
+pub(crate) async fn letters_are_exported_as_they_are_kept(home: &impl Home) {
+    let store = home.open().await;
+    let claim = running(&store).await;
+    let kept: Vec<_> = (0..150).map(|it| unreadable(&it.to_string())).collect();
+    store.advance(&claim, None, &kept).await.unwrap();
+    let refused = last_refused(&claim, "first", &[("700", "a"), ("800", "a")]);
+    settled(&store, &claim, refused).await;
+    let discard = Discard {
+        letters: vec![LetterId(3)],
+        reason: "=1+1".into(),
+        by: String::new(),
+    };
+    store.discard_letters(&claim.scope, &discard).await.unwrap();
+    let waiting = LetterFilter::of(&claim.scope).waiting();
+    let page = LetterPage {
+        after: None,
+        limit: 999,
+    };
+    for filter in [waiting, LetterFilter::default()] {
+        let mut lines = Vec::new();
+        let export = LetterExport::new(&*store, filter.clone(), LetterFormat::Ndjson);
+        let written = export.write_to(&mut lines).await.unwrap();
+        let exported = String::from_utf8(lines).unwrap();
+        let exported = exported
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap());
+        let exported: Vec<Letter> = exported.collect();
+        assert_eq!(written, exported.len() as u64);
+        assert_eq!(exported, store.letters(&filter, page).await.unwrap());
+    }
 }

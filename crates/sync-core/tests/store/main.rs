@@ -71,7 +71,8 @@ of_every_store! {
         a_record_that_arrives_closes_its_letters
         a_letter_is_open_again_when_its_record_is_refused_anew
         a_letter_that_is_sent_again_counts_attempts_until_it_arrives
-        letters_are_discarded_with_a_reason_or_not_at_all;
+        letters_are_discarded_with_a_reason_or_not_at_all
+        letters_are_exported_as_they_are_kept;
     damage:
         every_kind_of_damage_is_found_and_named
         an_end_that_was_cut_off_is_found_by_what_the_destination_knows
