@@ -18,6 +18,7 @@ const RULES: &[(&str, &[&str])] = &[
     ("sink-bigquery", &["sync-core", "sync-http"]),
     // What checks others must not share code with them.
     ("intacct-sim", &[]),
+    ("vendor-sims", &[]),
     // A fixture of tests, depended on by nothing else.
     ("intacct-sync-postgres-fixture", &[]),
 ];

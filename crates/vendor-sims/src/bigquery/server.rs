@@ -1,0 +1,186 @@
+//! HTTP: the API's addresses, and beside them those under `/sim` that a test uses.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use axum::Router;
+use axum::body::{Body, Bytes, to_bytes};
+use axum::extract::{ConnectInfo, Path, State};
+use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::response::{IntoResponse, Response};
+use axum::routing::{get, post};
+use serde_json::json;
+
+use super::request::Request;
+use super::service::Service;
+use super::simulator::Handle;
+use crate::delivery::{self, Answer, Connection, Sleeper};
+
+/// The largest request that is read: uploads are kept in memory.
+const LARGEST_BODY: usize = 2 * 1024 * 1024 * 1024;
+
+/// How answers are sent.
+pub(super) struct Manner {
+    pub(super) sleeper: Sleeper,
+    pub(super) latency: Duration,
+    pub(super) log: Option<fn(&str)>,
+}
+
+#[derive(Clone)]
+struct Served {
+    service: Arc<Service>,
+    manner: Arc<Manner>,
+}
+
+pub(super) fn router(service: Arc<Service>, manner: Manner) -> Router {
+    let served = Served {
+        service,
+        manner: Arc::new(manner),
+    };
+    Router::new()
+        .route("/sim/stats", get(stats))
+        .route("/sim/reset-stats", post(reset_stats))
+        .route("/sim/key-file", get(key_file))
+        .route("/sim/jobs", get(jobs))
+        .route("/sim/settle-jobs", post(settle_jobs))
+        .route("/sim/revoke-tokens", post(revoke_tokens))
+        .route("/sim/clock", get(clock).post(advance_clock))
+        .route("/sim/tables/{dataset}", get(tables))
+        .route("/sim/tables/{dataset}/{table}", get(rows))
+        .fallback(api)
+        .with_state(served)
+}
+
+async fn api(
+    State(served): State<Served>,
+    ConnectInfo(connection): ConnectInfo<Connection>,
+    method: Method,
+    uri: Uri,
+    headers: HeaderMap,
+    body: Body,
+) -> Response {
+    let started = Instant::now();
+    let line = format!("{method} {}", uri.path());
+    let answer = match to_bytes(body, LARGEST_BODY).await {
+        Ok(body) => {
+            let request = Request::new(method, &uri, headers, body);
+            let service = Arc::clone(&served.service);
+            // Statements take processor time; other connections go on meanwhile.
+            let answer = tokio::task::spawn_blocking(move || service.answer(&request)).await;
+            answer.unwrap_or_else(|_| {
+                let body = json!({ "error": { "code": 500, "message": "Internal error of the simulator", "errors": [{ "reason": "internalError", "domain": "global", "message": "Internal error of the simulator" }], "status": "INTERNAL" } });
+                Answer::json(500, &body)
+            })
+        }
+        // The caller went away, or sends more than can be kept.
+        Err(_) => Answer::new(413, "text/html; charset=UTF-8", Vec::new()),
+    };
+    if let Some(log) = served.manner.log {
+        let (status, bytes) = (answer.status, answer.body.len());
+        let taken = started.elapsed().as_millis();
+        log(&format!("{line} {status} {bytes} bytes {taken} ms"));
+    }
+    let answer = Answer {
+        before: answer.before + served.manner.latency,
+        ..answer
+    };
+    delivery::respond(answer, &served.manner.sleeper, &connection).await
+}
+
+impl Served {
+    fn handle(&self) -> Handle {
+        Handle::of(Arc::clone(&self.service))
+    }
+}
+
+async fn stats(State(served): State<Served>) -> Response {
+    show(&served.handle().stats())
+}
+
+async fn reset_stats(State(served): State<Served>) -> Response {
+    served.handle().reset_stats();
+    show(&json!({}))
+}
+
+async fn key_file(State(served): State<Served>) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    (kind, served.handle().key_file()).into_response()
+}
+
+async fn jobs(State(served): State<Served>) -> Response {
+    show(&served.handle().jobs())
+}
+
+async fn settle_jobs(State(served): State<Served>) -> Response {
+    show(&json!({ "settled": served.handle().settle_jobs() }))
+}
+
+async fn revoke_tokens(State(served): State<Served>) -> Response {
+    show(&json!({ "revoked": served.handle().revoke_tokens() }))
+}
+
+async fn clock(State(served): State<Served>) -> Response {
+    show(&json!({ "unix_micros": served.service.clock.now() }))
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Advance {
+    advance_seconds: u32,
+}
+
+async fn advance_clock(State(served): State<Served>, body: Bytes) -> Response {
+    match serde_json::from_slice::<Advance>(&body) {
+        Ok(advance) => {
+            served
+                .handle()
+                .advance(Duration::from_secs(advance.advance_seconds.into()));
+            clock(State(served)).await
+        }
+        Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+async fn tables(State(served): State<Served>, Path(dataset): Path<String>) -> Response {
+    match served.handle().tables(&dataset) {
+        Ok(tables) => show(&tables),
+        Err(error) => failure(StatusCode::NOT_FOUND, &error.to_string()),
+    }
+}
+
+/// The rows of a table as NDJSON.
+async fn rows(
+    State(served): State<Served>,
+    Path((dataset, table)): Path<(String, String)>,
+) -> Response {
+    let handle = served.handle();
+    let read = tokio::task::spawn_blocking(move || handle.rows(&dataset, &table)).await;
+    match read {
+        Ok(Ok(rows)) => {
+            let mut body = Vec::new();
+            for row in rows {
+                body.extend(serde_json::to_vec(&row).unwrap_or_default());
+                body.push(b'\n');
+            }
+            ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
+        }
+        Ok(Err(error)) => failure(StatusCode::NOT_FOUND, &error.to_string()),
+        Err(_) => failure(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "the rows could not be read",
+        ),
+    }
+}
+
+fn show(body: &impl serde::Serialize) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    match serde_json::to_vec(body) {
+        Ok(body) => (kind, body).into_response(),
+        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
+    }
+}
+
+fn failure(status: StatusCode, message: &str) -> Response {
+    let kind = [(header::CONTENT_TYPE, "application/json")];
+    (status, kind, json!({ "error": message }).to_string()).into_response()
+}
