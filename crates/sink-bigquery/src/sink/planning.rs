@@ -53,12 +53,12 @@ impl ExistingTable {
     }
 
     /// The columns that came from the source once and are no longer among the stream's.
-    pub(super) fn dropped(&self, table: &Table) -> Vec<&str> {
+    pub(super) fn dropped(&self, table: &Table) -> Vec<&ExistingColumn> {
         let columns = self.columns.iter();
         let dropped = columns.filter(|column| {
             came_from_source(&column.description) && table.column(&column.name).is_none()
         });
-        dropped.map(|column| column.name.as_str()).collect()
+        dropped.collect()
     }
 
     /// Checks that a batch's columns are all there, with types that take its values.

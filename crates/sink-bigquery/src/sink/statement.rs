@@ -7,6 +7,7 @@ use sync_core::batch::system;
 use sync_core::{DeleteMode, Operation};
 
 use super::names::{all_quoted, quoted};
+use super::planning::ExistingColumn;
 use super::table::{REPORTED_DELETED, REPORTED_SYNCED, ROW, Table, VERSION};
 
 /// The parameters of [`merge`].
@@ -35,7 +36,7 @@ pub(super) fn merge(
     table: &Table,
     operation: Operation,
     delete_mode: DeleteMode,
-    dropped: &[&str],
+    dropped: &[&ExistingColumn],
 ) -> String {
     let head = format!(
         "MERGE {target} AS held USING {staging} AS staged ON {}",
@@ -67,7 +68,7 @@ pub(super) fn merge(
     let set = set.map(|it| format!("{} = {}", quoted(&it.column), it.value));
     let emptied = dropped
         .iter()
-        .map(|column| format!("{} = NULL", quoted(column)));
+        .map(|column| format!("{} = CAST(NULL AS {})", quoted(&column.name), column.column_type));
     let set: Vec<_> = match operation {
         Operation::Upsert => set.chain(emptied).collect(),
         Operation::Delete => set.collect(),
