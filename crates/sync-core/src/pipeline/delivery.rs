@@ -120,12 +120,20 @@ impl Delivery {
         })
     }
 
-    pub(super) async fn deliver(&self, ready: &Ready) -> Result<()> {
-        let receipt = {
-            let _turn = self.turn.lock().await;
-            self.sink.write(&ready.batch).await?
-        };
-        self.settle(ready, receipt).await
+    /// Writes a batch, when it is the stream's turn.
+    pub(super) async fn write(&self, ready: &Ready) -> Result<Receipt> {
+        let _turn = self.turn.lock().await;
+        let receipt = self.sink.write(&ready.batch).await?;
+        self.made_durable(receipt).await
+    }
+
+    /// The receipt, once nothing of what it tells of can be lost any more.
+    pub(super) async fn made_durable(&self, mut receipt: Receipt) -> Result<Receipt> {
+        if receipt.durability == Durability::Accepted {
+            self.sink.flush(&self.stream.name).await?;
+            receipt.durability = Durability::Durable;
+        }
+        Ok(receipt)
     }
 
     /// Flushes, ties out, and closes the window.
@@ -141,13 +149,12 @@ impl Delivery {
         Ok(())
     }
 
-    pub(super) async fn settle(&self, ready: &Ready, mut receipt: Receipt) -> Result<()> {
+    /// Notes what became of a batch. Only what cannot be lost any more may move the cursor, so a sink
+    /// that has not said that it is durable is asked to make it so.
+    pub(super) async fn settle(&self, ready: &Ready, receipt: Receipt) -> Result<()> {
+        let mut receipt = self.made_durable(receipt).await?;
         let store = &self.parts().store;
         let Ready { batch, prepared } = ready;
-        if receipt.durability == Durability::Accepted {
-            // Only what cannot be lost any more may move the cursor.
-            self.sink.flush(&self.stream.name).await?;
-        }
         receipt.rejected.sort_by_key(|rejection| rejection.row);
         receipt.rejected.dedup_by_key(|rejection| rejection.row);
         let dead_letters = receipt

@@ -398,7 +398,7 @@ impl Extraction {
             let to = &self.members[member].to;
             prepared.push((member, to.prepare(batch, spooled.clone(), &piece).await?));
         }
-        self.wait_for_the_fastest().await?;
+        self.wait_until_one(Lane::has_room).await?;
         for (member, ready) in prepared {
             let member = &mut self.members[member];
             member.under_way.add(&ready.batch);
@@ -407,10 +407,10 @@ impl Extraction {
         Ok(())
     }
 
-    /// Waits until one of the sinks has all that was handed over: the fastest sets the pace.
-    async fn wait_for_the_fastest(&self) -> Halting<()> {
+    /// Waits until this holds of one of the lanes: the fastest sets the pace.
+    async fn wait_until_one(&self, holds: fn(&Lane) -> bool) -> Halting<()> {
         loop {
-            if self.members.iter().any(|member| member.lane.is_in_step()) {
+            if self.members.iter().any(|member| holds(&member.lane)) {
                 return Ok(());
             }
             if self.members.iter().all(|member| member.lane.has_failed()) {
@@ -424,7 +424,7 @@ impl Extraction {
     /// while, unless they have failed or their batches come from the spool.
     pub(super) async fn in_step(&self) -> Halting<Vec<bool>> {
         loop {
-            self.wait_for_the_fastest().await?;
+            self.wait_until_one(Lane::is_in_step).await?;
             let nearly_there = async {
                 while self.members.iter().any(|member| member.lane.is_close()) {
                     self.progress.notified().await;

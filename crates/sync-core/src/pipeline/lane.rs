@@ -1,7 +1,7 @@
 //! The way from an extraction to one sink.
 //!
-//! An extraction hands each batch to a lane for each of its sinks; behind each lane a task writes and
-//! settles, one batch after the other:
+//! An extraction hands each batch to a lane for each of its sinks; behind each lane a task writes one
+//! batch after the other, and settles each while the next is written:
 //!
 //! ```text
 //!                        ┌─ lane ─ ▢▢▢ ──────► task ─► sink, in step
@@ -11,24 +11,34 @@
 //!          └──────────── left behind ───────────┘
 //! ```
 //!
+//! So cutting, writing and settling go on at the same time, each on a batch of its own. Batches are
+//! written in their order, and settled in it.
+//!
 //! The fastest sink sets the pace. A lane that is full is left behind: from then on its batches are in
 //! the store and the spool alone, where its task takes them up, in order, once it is through with those
 //! in the lane; when none is left there, it is in step again. So a slow sink costs no memory and holds
 //! nobody up, and one that has failed has everything waiting for it when it comes back.
 
 use std::collections::VecDeque;
+use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::future::{BoxFuture, Either, FutureExt as _, join, select};
 use tokio::sync::Notify;
 
 use super::delivery::{Delivery, Ending, Ready};
 use super::event::Event;
 use super::rejections::Rejections;
 use crate::error::Result;
+use crate::receipt::Receipt;
 use crate::window::Cursor;
 
-/// Batches that a lane holds, the one in its task's hands included.
+/// Batches that a lane holds, those in its task's hands included.
 const DEPTH: usize = 4;
+
+/// Batches that the fastest lane holds: one that is settled, one that is written, and one that is ready
+/// when the sink is.
+const PACE: usize = 3;
 
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -43,7 +53,8 @@ pub(super) struct Lane {
 #[derive(Debug, Default)]
 struct State {
     queue: VecDeque<Box<Ready>>,
-    in_hand: bool,
+    /// How many its task took and has not settled.
+    in_hand: usize,
     /// Whether batches wait in the store that are not in the queue.
     left_behind: bool,
     failed: bool,
@@ -94,7 +105,7 @@ impl Lane {
             let mut state = self.state();
             state.offered = ordinal + 1;
             state.advance_to = None;
-            let is_full = state.queue.len() + usize::from(state.in_hand) >= DEPTH;
+            let is_full = state.held() >= DEPTH;
             // A task that catches up may have met with it before.
             let is_settled = ordinal < state.settled;
             if state.failed || state.left_behind || is_settled {
@@ -146,6 +157,12 @@ impl Lane {
         !state.failed && !state.left_behind && state.settled >= state.offered
     }
 
+    /// Whether it can take a batch without being the slower for it.
+    pub(super) fn has_room(&self) -> bool {
+        let state = self.state();
+        !state.failed && !state.left_behind && state.held() < PACE
+    }
+
     /// Whether it has little left to do to be in step.
     pub(super) fn is_close(&self) -> bool {
         let state = self.state();
@@ -184,12 +201,35 @@ impl Lane {
     }
 
     async fn deliver_all(&self, rejections: &Rejections) -> Result<()> {
+        // The batch that the sink has and that is being settled.
+        let mut settling: Option<BoxFuture<'_, Result<()>>> = None;
         loop {
-            match self.next() {
+            let step = match (self.next(), settling.take()) {
+                (Step::Deliver(ready), Some(before)) => {
+                    let (receipt, before) = join(self.to.write(&ready), before).await;
+                    before?;
+                    settling = Some(self.settle(ready, receipt?, rejections).boxed());
+                    continue;
+                }
+                (Step::Wait, Some(mut before)) => {
+                    let work = pin!(self.work.notified());
+                    match select(&mut before, work).await {
+                        Either::Left((outcome, _)) => outcome?,
+                        Either::Right(_) => settling = Some(before),
+                    }
+                    continue;
+                }
+                // All else is for when everything is settled.
+                (step, Some(before)) => {
+                    before.await?;
+                    step
+                }
+                (step, None) => step,
+            };
+            match step {
                 Step::Deliver(ready) => {
-                    self.to.deliver(&ready).await?;
-                    self.note_settled(ready.prepared.place.ordinal);
-                    rejections.check(&self.to)?;
+                    let receipt = self.to.write(&ready).await?;
+                    settling = Some(self.settle(ready, receipt, rejections).boxed());
                 }
                 Step::CatchUp => {
                     self.catch_up().await?;
@@ -209,10 +249,22 @@ impl Lane {
         }
     }
 
+    async fn settle(
+        &self,
+        ready: Box<Ready>,
+        receipt: Receipt,
+        rejections: &Rejections,
+    ) -> Result<()> {
+        self.to.settle(&ready, receipt).await?;
+        self.state().in_hand -= 1;
+        self.note_settled(ready.prepared.place.ordinal);
+        rejections.check(&self.to)
+    }
+
     fn next(&self) -> Step {
         let mut state = self.state();
         if let Some(ready) = state.queue.pop_front() {
-            state.in_hand = true;
+            state.in_hand += 1;
             Step::Deliver(ready)
         } else if state.left_behind {
             Step::CatchUp
@@ -248,15 +300,17 @@ impl Lane {
     }
 
     fn note_settled(&self, ordinal: u64) {
-        {
-            let mut state = self.state();
-            state.in_hand = false;
-            state.settled = ordinal + 1;
-        }
+        self.state().settled = ordinal + 1;
         self.progress.notify_one();
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn held(&self) -> usize {
+        self.queue.len() + self.in_hand
     }
 }

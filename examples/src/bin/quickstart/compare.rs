@@ -52,7 +52,10 @@ pub(crate) async fn record_for_record(
 ) -> Result<Comparison> {
     let streams = books.source.discover().await?;
     let file = books.destination.as_file(&options.dir, &streams).await?;
-    let file = Connection::open_with_flags(file, OpenFlags::SQLITE_OPEN_READ_ONLY)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    let file = Connection::open_with_flags(file, flags)?;
+    // One state of the file for all records, and one lock instead of one for each of them.
+    file.execute_batch("BEGIN")?;
     let mut comparison = Comparison::default();
     for stream in streams {
         let stream = Arc::new(stream);

@@ -9,7 +9,7 @@ use super::selection::is_lost;
 use crate::batch::Batch;
 use crate::error::{Error, Result};
 use crate::ledger::EntryKind;
-use crate::receipt::{Durability, Landed, Receipt, RejectionClass};
+use crate::receipt::{Landed, Receipt, RejectionClass};
 use crate::sink::Sink;
 use crate::store::{KeptBatch, ReplayMode, Replayed, Replaying, Scope};
 use crate::stream::StreamDescriptor;
@@ -74,9 +74,7 @@ impl Again<'_> {
             ReplayMode::Missing => self.sink.write(&batch).await?,
             ReplayMode::Force => self.sink.rewrite(&batch).await?,
         };
-        if receipt.durability == Durability::Accepted {
-            self.sink.flush(&self.stream.name).await?;
-        }
+        let receipt = delivery.made_durable(receipt).await?;
         let replayed = outcome_of(&batch, replaying, receipt)?;
         store.settle_replay(&delivery.claim, &replayed).await?;
         Ok(BatchReplay {
