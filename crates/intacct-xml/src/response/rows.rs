@@ -115,13 +115,11 @@ impl<'a> Row<'a> {
         match self.0 {
             Cells::Block(texts, record) => {
                 let checked = *texts.checked.get_or_init(|| texts.block.checked());
-                let values = texts.block.values(record, checked);
-                for (name, value) in texts.block.names().iter().zip(values) {
-                    match value {
-                        Value::Absent => {}
-                        Value::Empty => each(name, None),
-                        Value::Text(text) => each(name, Some(text)),
-                    }
+                let names = texts.block.names();
+                for (field, text) in texts.block.checked_fields(record, checked) {
+                    // Whether a field is empty is not to be predicted, so there is no branch on it.
+                    let text = Some(text).filter(|text| !text.is_empty());
+                    each(names.get(field).map_or("", String::as_str), text);
                 }
             }
             Cells::Buffer(buffer) => {

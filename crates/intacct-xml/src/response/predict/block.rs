@@ -200,35 +200,32 @@ impl<'a> Block<'a> {
     pub(in crate::response) fn checked(&self) -> Checked<'a> {
         // It is, because whole values are, and the markup between them.
         Checked {
-            text: std::str::from_utf8(self.text).unwrap_or_default(),
-            decoded: std::str::from_utf8(self.decoded).unwrap_or_default(),
+            text: simdutf8::basic::from_utf8(self.text).unwrap_or_default(),
+            decoded: simdutf8::basic::from_utf8(self.decoded).unwrap_or_default(),
         }
     }
 
-    /// The values of a record, by field.
+    /// A record's fields that are not absent, in order: their places in the layout, and their texts.
     #[inline(always)]
-    pub(in crate::response) fn values(
+    pub(in crate::response) fn checked_fields(
         &self,
         record: usize,
         checked: Checked<'a>,
-    ) -> impl Iterator<Item = Value<'a>> {
+    ) -> impl Iterator<Item = (usize, &'a str)> {
         let fields = self.layout.len();
         let row = self.spans.get(record * fields..(record + 1) * fields);
         let hidden = self.hidden;
         let spans = row.unwrap_or_default().iter().enumerate();
-        spans.map(move |(field, &span)| match span.len {
-            u32::MAX => Value::Absent,
-            _ if !hidden.is_empty() && hidden.contains(&field) => Value::Absent,
-            0 => Value::Empty,
-            len => {
-                let start = (span.start & !DECODED) as usize;
-                let whole = if span.start < DECODED {
-                    checked.text
-                } else {
-                    checked.decoded
-                };
-                Value::Text(whole.get(start..start + len as usize).unwrap_or_default())
-            }
+        spans.filter_map(move |(field, &span)| {
+            let is_shown = hidden.is_empty() || !hidden.contains(&field);
+            let start = (span.start & !DECODED) as usize;
+            let whole = if span.start < DECODED {
+                checked.text
+            } else {
+                checked.decoded
+            };
+            let text = || whole.get(start..start + span.text_len());
+            (is_shown && span != Span::ABSENT).then(|| (field, text().unwrap_or_default()))
         })
     }
 
