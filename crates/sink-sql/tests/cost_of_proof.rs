@@ -72,7 +72,7 @@ impl Lines {
         let key = vec!["recordno".to_owned()];
         let mut stream = StreamDescriptor::new(name, Arc::clone(&schema), key).unwrap();
         stream.modified = Some("whenmodified".into());
-        let texts: Vec<_> = (0..KINDS_OF_PAGE).map(|page| texts(page * PAGE)).collect();
+        let texts: Vec<_> = (0..KINDS_OF_PAGE).map(|page| values(page * PAGE)).collect();
         let pages = (0..records / PAGE)
             .map(|page| rows(&schema, page * PAGE, &texts[page % KINDS_OF_PAGE]))
             .collect();
@@ -102,7 +102,7 @@ fn rows(schema: &SchemaRef, first: usize, texts: &[ArrayRef]) -> RecordBatch {
 }
 
 /// A third of the fields of a ledger line are empty; the others are codes and short names.
-fn texts(first: usize) -> Vec<ArrayRef> {
+fn values(first: usize) -> Vec<ArrayRef> {
     let of_column = |column: i64| {
         let numbers = (first..first + PAGE).map(|number| number as i64);
         let texts = numbers.map(|it| {
