@@ -73,7 +73,7 @@ impl Datasets<'_> {
     /// # Errors
     ///
     /// `NotFound` when there is none, `Permission` when these credentials may not see it.
-    pub async fn get(&self, dataset: &DatasetRef) -> Result<Dataset> {
+    pub async fn get(self, dataset: &DatasetRef) -> Result<Dataset> {
         let segments = [
             "projects",
             dataset.project_id.as_str(),
@@ -91,7 +91,7 @@ impl Datasets<'_> {
     ///
     /// `Conflict` with reason `Duplicate` when there is one already; also when an earlier attempt of this very call
     /// made it and its answer was lost.
-    pub async fn insert(&self, dataset: &Dataset) -> Result<Dataset> {
+    pub async fn insert(self, dataset: &Dataset) -> Result<Dataset> {
         let reference = &dataset.dataset_reference;
         let segments = ["projects", reference.project_id.as_str(), "datasets"];
         let url = self.client.transport.api(&segments, &[])?;

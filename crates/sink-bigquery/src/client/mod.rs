@@ -12,6 +12,7 @@ mod tabledata;
 mod tables;
 mod transport;
 
+use std::fmt;
 use std::sync::Arc;
 
 use sync_http::{RetryBudget, Timing};
@@ -39,7 +40,7 @@ use crate::error::Result;
 use crate::pacing::Pacer;
 
 /// A client of BigQuery. Cheap to clone; clones share connections, the token, retry budget and pace.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct BigQuery {
     pub(crate) transport: Arc<Transport>,
     pub(crate) pacer: Pacer,
@@ -131,6 +132,18 @@ impl BigQuery {
     #[must_use]
     pub const fn tabledata(&self) -> Tabledata<'_> {
         Tabledata { client: self }
+    }
+}
+
+impl fmt::Debug for BigQuery {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let endpoint = self.transport.api.origin().ascii_serialization();
+        f.debug_struct("BigQuery")
+            .field("project", &self.project)
+            .field("location", &self.location)
+            .field("endpoint", &endpoint)
+            .field("tokens", &self.transport.tokens)
+            .finish_non_exhaustive()
     }
 }
 

@@ -51,7 +51,7 @@ impl Jobs<'_> {
     ///
     /// What any call may fail with. Where BigQuery may have taken the job, [`Error::job`] says
     /// [`Unfinished`](JobTrouble::Unfinished): only the same id may be tried again.
-    pub async fn insert_query(&self, job_id: &JobId, query: &QueryJob) -> Result<Submitted> {
+    pub async fn insert_query(self, job_id: &JobId, query: &QueryJob) -> Result<Submitted> {
         if let Some(table) = &query.changing {
             self.client.pacer.pass(Operation::Change(table)).await?;
         }
@@ -73,7 +73,7 @@ impl Jobs<'_> {
     /// As [`insert_query`](Self::insert_query); `Throttled` with reason `Paced` where the table's loads of the day are
     /// used up.
     pub async fn insert_load(
-        &self,
+        self,
         job_id: &JobId,
         load: &LoadJob,
         data: Bytes,
@@ -101,13 +101,13 @@ impl Jobs<'_> {
     /// # Errors
     ///
     /// Those of both.
-    pub async fn run_query(&self, job_id: &JobId, query: &QueryJob) -> Result<Job> {
+    pub async fn run_query(self, job_id: &JobId, query: &QueryJob) -> Result<Job> {
         let _turn = match &query.changing {
             Some(table) => Some(self.client.pacer.turn(table).await),
             None => None,
         };
         let submitted = self.insert_query(job_id, query).await?;
-        self.finish(submitted).await
+        self.finish(job_id, submitted).await
     }
 
     /// Runs a load to its end: [`insert_load`](Self::insert_load), then [`wait`](Self::wait).
@@ -115,9 +115,9 @@ impl Jobs<'_> {
     /// # Errors
     ///
     /// Those of both.
-    pub async fn run_load(&self, job_id: &JobId, load: &LoadJob, data: Bytes) -> Result<Job> {
+    pub async fn run_load(self, job_id: &JobId, load: &LoadJob, data: Bytes) -> Result<Job> {
         let submitted = self.insert_load(job_id, load, data).await?;
-        self.finish(submitted).await
+        self.finish(job_id, submitted).await
     }
 
     /// Looks at a job.
@@ -126,7 +126,7 @@ impl Jobs<'_> {
     ///
     /// `NotFound` when there is none of this id in this project and location, or none any more: BigQuery keeps them for
     /// six months. Just after it was sent it may not be found for a moment.
-    pub async fn get(&self, job_id: &JobId) -> Result<Job> {
+    pub async fn get(self, job_id: &JobId) -> Result<Job> {
         let call = Call::get("jobs.get", self.address(job_id, &[])?).about("job_id", job_id);
         self.client.transport.json(&call).await
     }
@@ -136,7 +136,7 @@ impl Jobs<'_> {
     /// # Errors
     ///
     /// `NotFound` when there is no such job.
-    pub async fn cancel(&self, job_id: &JobId) -> Result<Job> {
+    pub async fn cancel(self, job_id: &JobId) -> Result<Job> {
         #[derive(Deserialize)]
         struct Cancelled {
             job: Job,
@@ -149,11 +149,11 @@ impl Jobs<'_> {
     }
 
     /// A short job may have ended before its insertion was answered.
-    async fn finish(&self, submitted: Submitted) -> Result<Job> {
+    async fn finish(&self, job_id: &JobId, submitted: Submitted) -> Result<Job> {
         let Submitted { job, .. } = submitted;
         match job.outcome() {
             Some(outcome) => outcome.map(|()| job),
-            None => self.wait(job.id()).await,
+            None => self.wait(job_id).await,
         }
     }
 

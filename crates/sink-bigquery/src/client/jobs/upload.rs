@@ -67,7 +67,12 @@ impl Jobs<'_> {
                     let pause = self.client.transport.retry.ceiling(sessions);
                     self.client.timing().sleep(pause).await;
                 }
-                Err(error) if is_lost(&error) => return Err(error.into_exhausted(sessions)),
+                Err(error) if is_lost(&error) => {
+                    return Err(error
+                        .retrying(Retry::Backoff)
+                        .in_phase(Phase::MaybeReceived)
+                        .into_exhausted(sessions));
+                }
                 // The session before may have ended well, its answer lost.
                 Err(error) if sessions > 1 => return Err(error.in_phase(Phase::MaybeReceived)),
                 other => return other,

@@ -31,7 +31,7 @@ impl Jobs<'_> {
     ///   run again under another id.
     /// - Otherwise [`Error::job`] is [`Unfinished`](JobTrouble::Unfinished): it did not end within seven hours, or may not
     ///   be looked at any more. It is not to be sent again under another id.
-    pub async fn wait(&self, job_id: &JobId) -> Result<Job> {
+    pub async fn wait(self, job_id: &JobId) -> Result<Job> {
         let timing = self.client.timing();
         let started = timing.monotonic();
         let mut pause = FIRST_LOOK;

@@ -41,7 +41,7 @@ impl Tabledata<'_> {
     /// - `Config` when two rows have the same insert id, or the options are out of bounds.
     /// - Otherwise what stopped it. [`InsertFailure`] says which rows are decided all the same.
     pub async fn insert_all(
-        &self,
+        self,
         table: &TableRef,
         rows: &[InsertRow],
         options: &InsertOptions,
@@ -58,7 +58,7 @@ impl Tabledata<'_> {
         }
         self.warm(table, options).await.map_err(nothing_sent)?;
         let insertion = Insertion {
-            tabledata: *self,
+            tabledata: self,
             table,
             url: self.address(table).map_err(nothing_sent)?,
             rows,

@@ -339,7 +339,7 @@ impl Tables<'_> {
     /// # Errors
     ///
     /// `NotFound` when there is none.
-    pub async fn get(&self, table: &TableRef) -> Result<Table> {
+    pub async fn get(self, table: &TableRef) -> Result<Table> {
         let url = self.address(table)?;
         let call = Call::get("tables.get", url).about("table", table);
         self.client.transport.json(&call).await
@@ -352,7 +352,7 @@ impl Tables<'_> {
     ///
     /// `Conflict` with reason `Duplicate` when there is one already; also when an earlier attempt of this very call
     /// made it and its answer was lost.
-    pub async fn insert(&self, table: &Table) -> Result<Table> {
+    pub async fn insert(self, table: &Table) -> Result<Table> {
         let reference = &table.table_reference;
         let segments = [
             "projects",
@@ -382,7 +382,7 @@ impl Tables<'_> {
     /// - `Conflict` with reason `ConditionNotMet` when somebody has changed it since: read it and try anew.
     /// - `Rejected` when the columns are not those of before with new ones at the end.
     pub async fn patch(
-        &self,
+        self,
         table: &TableRef,
         patch: &TablePatch,
         etag: Option<&str>,
@@ -412,7 +412,7 @@ impl Tables<'_> {
     /// # Errors
     ///
     /// `Permission` and what any call may fail with.
-    pub async fn delete(&self, table: &TableRef) -> Result<bool> {
+    pub async fn delete(self, table: &TableRef) -> Result<bool> {
         let url = self.address(table)?;
         let call = Call::new("tables.delete", Method::DELETE, url).about("table", table);
         self.client.warmth.changed(table);
@@ -428,7 +428,7 @@ impl Tables<'_> {
     /// # Errors
     ///
     /// `NotFound` when there is no such dataset.
-    pub async fn list(&self, dataset: &DatasetRef) -> Result<Vec<TableEntry>> {
+    pub async fn list(self, dataset: &DatasetRef) -> Result<Vec<TableEntry>> {
         #[derive(Deserialize)]
         #[serde(rename_all = "camelCase")]
         struct Page {
