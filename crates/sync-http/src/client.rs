@@ -170,7 +170,7 @@ impl Client {
     /// - `Timeout` or `Unavailable` with phase `MaybeReceived` when it broke later, also in the middle of the body: a
     ///   part of an answer is never returned.
     /// - `Limit` when the answer is larger than [`ClientOptions::max_answer_bytes`].
-    /// - `Protocol` when the answer is a redirect.
+    /// - `Protocol` when the answer is a redirect, unless the request was [expecting](Request::expecting) it.
     /// - `Config` when the request cannot be sent as it is.
     pub async fn execute(&self, request: Request) -> Result<Answer> {
         self.execute_streaming(request).await?.whole().await

@@ -75,6 +75,29 @@ async fn a_redirect_is_an_error_and_goes_nowhere() {
 }
 
 #[tokio::test]
+async fn a_3xx_that_the_request_expects_is_an_answer_and_goes_nowhere() {
+    let elsewhere = MockServer::start().await;
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(200))
+        .expect(0)
+        .mount(&elsewhere)
+        .await;
+    let server = MockServer::start().await;
+    Mock::given(method("POST"))
+        .respond_with(ResponseTemplate::new(308).insert_header("location", elsewhere.uri()))
+        .mount(&server)
+        .await;
+    let request = post(&server.uri());
+    let answer = client()
+        .execute(request.clone().expecting(308))
+        .await
+        .unwrap();
+    assert_eq!(answer.status, 308);
+    let error = client().execute(request.expecting(304)).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Protocol);
+}
+
+#[tokio::test]
 async fn the_size_limit_counts_what_decompression_gives() {
     let server = raw(|mut stream| async move {
         read_request(&mut stream).await;

@@ -21,7 +21,7 @@ use url::Url;
 pub use self::datasets::{Dataset, Datasets};
 pub use self::jobs::{
     DmlStatistics, Format, Job, JobReference, JobState, JobStatistics, JobStatus, Jobs, LoadJob,
-    LoadStatistics, QueryJob, QueryStatistics, Submitted, Write,
+    LoadStatistics, QueryJob, QueryStatistics, Submitted, Write, ndjson,
 };
 pub use self::options::{EMULATOR_HOST, Options};
 pub use self::query::{Cell, Parameter, QueryRequest, Row, Rows, Value, ValueType};
@@ -35,7 +35,7 @@ pub use self::tables::{
 };
 use self::transport::Transport;
 use crate::auth::{TokenProvider, Tokens};
-use crate::client::names::{Location, ProjectId};
+use crate::client::names::{DatasetId, DatasetRef, Location, ProjectId, TableId, TableRef};
 use crate::error::Result;
 use crate::pacing::Pacer;
 
@@ -90,6 +90,27 @@ impl BigQuery {
     #[must_use]
     pub fn project(&self) -> &ProjectId {
         &self.project
+    }
+
+    /// A dataset of this project.
+    ///
+    /// # Errors
+    ///
+    /// `Config` when the name is none that BigQuery takes.
+    pub fn dataset(&self, dataset: &str) -> Result<DatasetRef> {
+        Ok(DatasetRef::new(
+            self.project.clone(),
+            DatasetId::new(dataset)?,
+        ))
+    }
+
+    /// A table of a dataset of this project.
+    ///
+    /// # Errors
+    ///
+    /// `Config` when a name is none that BigQuery takes.
+    pub fn table(&self, dataset: &str, table: &str) -> Result<TableRef> {
+        Ok(self.dataset(dataset)?.table(TableId::new(table)?))
     }
 
     /// Where jobs run; none leaves it to BigQuery, which then takes `US`.

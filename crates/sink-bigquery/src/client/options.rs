@@ -7,7 +7,7 @@ use sync_http::header::HeaderValue;
 use sync_http::{BudgetOptions, ClientOptions, RetryPolicy, Timing};
 use url::{Host, Url};
 
-use crate::auth::TokenProvider;
+use crate::auth::{Environment, TokenProvider};
 use crate::client::names::{Location, ProjectId};
 use crate::error::{Error, Result};
 use crate::pacing::PacingOptions;
@@ -90,6 +90,29 @@ impl Options {
     pub fn with_quota_project(mut self, project: ProjectId) -> Self {
         self.quota_project = Some(project);
         self
+    }
+
+    /// The same settings for the emulator that [`EMULATOR_HOST`] names (`localhost:9050`, or a whole address), as Google's
+    /// own clients take it; unchanged where it names none. Credentials are not an emulator's business:
+    /// [`Anonymous`](crate::auth::Anonymous).
+    ///
+    /// # Errors
+    ///
+    /// `Config` when it is no address.
+    pub fn with_emulator_of(self, environment: &Environment) -> Result<Self> {
+        let Some(host) = environment.text(EMULATOR_HOST) else {
+            return Ok(self);
+        };
+        let address = if host.contains("://") {
+            host
+        } else {
+            format!("http://{host}/")
+        };
+        let endpoint = Url::parse(&address).map_err(|source| {
+            Error::config("BIGQUERY_EMULATOR_HOST is neither a host with a port nor an address")
+                .because(source)
+        })?;
+        Ok(self.with_endpoint(endpoint))
     }
 
     /// The same settings with this HTTP client.

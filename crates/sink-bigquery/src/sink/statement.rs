@@ -66,9 +66,13 @@ pub(super) fn merge(
     }
     let set = given.iter().filter(|it| !table.key.contains(&it.column));
     let set = set.map(|it| format!("{} = {}", quoted(&it.column), it.value));
-    let emptied = dropped
-        .iter()
-        .map(|column| format!("{} = CAST(NULL AS {})", quoted(&column.name), column.column_type));
+    let emptied = dropped.iter().map(|column| {
+        format!(
+            "{} = CAST(NULL AS {})",
+            quoted(&column.name),
+            column.column_type
+        )
+    });
     let set: Vec<_> = match operation {
         Operation::Upsert => set.chain(emptied).collect(),
         Operation::Delete => set.collect(),

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
+use sink_bigquery::auth::{Anonymous, Environment};
+use sink_bigquery::client::EMULATOR_HOST;
 use sink_bigquery::{BigQuery, DatasetId, DatasetRef, ErrorKind, ProjectId, Reason, TableId};
 use sync_http::{ClientOptions, Phase, Retry};
 use wiremock::ResponseTemplate;
@@ -57,10 +59,25 @@ async fn an_endpoint_may_have_a_path_of_its_own() {
 #[tokio::test]
 async fn an_emulator_is_asked_without_a_token() {
     let service = Service::start(|_| a_table()).await;
-    let anonymous = Arc::new(sink_bigquery::auth::Anonymous);
-    let client = BigQuery::new(options(service.url(), &clock()), anonymous).unwrap();
-    client.tables().get(&table()).await.unwrap();
-    assert_eq!(service.asked()[0].header("authorization"), None);
+    let host = service.url().authority().to_owned();
+    let google = options(
+        "https://bigquery.googleapis.com/".parse().unwrap(),
+        &clock(),
+    );
+    let unchanged = google
+        .clone()
+        .with_emulator_of(&Environment::of([("A", "b")]))
+        .unwrap();
+    assert_eq!(unchanged.endpoint, google.endpoint);
+    for named in [host.clone(), format!("http://{host}")] {
+        let environment = Environment::of([(EMULATOR_HOST, named)]);
+        let options = google.clone().with_emulator_of(&environment).unwrap();
+        let client = BigQuery::new(options, Arc::new(Anonymous)).unwrap();
+        client.tables().get(&table()).await.unwrap();
+    }
+    let asked = service.asked();
+    assert_eq!(asked.len(), 2);
+    assert!(asked.iter().all(|it| it.header("authorization").is_none()));
 }
 
 #[tokio::test]

@@ -16,7 +16,14 @@ async fn a_run_is_kept_once_with_the_ledgers_entries() {
     let mark = RunMark::new(run, "books", "DEMO", BEGINNING, (7, digest("run")));
     // Where nothing was prepared there are no data to stand beside.
     nothing.sink.keep_run(&mark).await.unwrap();
-    assert!(nothing.sink.ledger_entries("books").await.unwrap().is_empty());
+    assert!(
+        nothing
+            .sink
+            .ledger_entries("books")
+            .await
+            .unwrap()
+            .is_empty()
+    );
 
     let world = World::of_vendors().await;
     let first = batch(&vendor(), (0, 0), &[("1", "Ada", 1)]).attested(digest("batch"));
@@ -27,5 +34,12 @@ async fn a_run_is_kept_once_with_the_ledgers_entries() {
     assert_eq!(world.ask(runs).await, ["books|false|false|7"]);
     let entries = world.sink.ledger_entries("books").await.unwrap();
     assert_eq!(entries, [digest("batch"), digest("run")]);
-    assert!(world.sink.ledger_entries("others").await.unwrap().is_empty());
+    assert!(
+        world
+            .sink
+            .ledger_entries("others")
+            .await
+            .unwrap()
+            .is_empty()
+    );
 }

@@ -4,16 +4,18 @@ use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Date32Array, RecordBatch, StringArray};
 use arrow_schema::{DataType, Field};
-use sync_core::{
-    DeleteMode, ErrorKind, Landed, Operation, RejectionClass, Sink as _,
-};
+use sync_core::{DeleteMode, ErrorKind, Landed, Operation, RejectionClass, Sink as _};
 
 use crate::world::{World, batch, deletes, of, placed, vendor};
 
 #[tokio::test]
 async fn a_batch_is_written_once_however_often_it_comes() {
     let world = World::of_vendors().await;
-    let first = batch(&vendor(), (0, 0), &[("1", "Ada", 1250), ("2", "Bob \"B\"\n", -5)]);
+    let first = batch(
+        &vendor(),
+        (0, 0),
+        &[("1", "Ada", 1250), ("2", "Bob \"B\"\n", -5)],
+    );
     assert_eq!(world.sink.lookup(&first.id()).await.unwrap(), Landed::No);
     let receipt = world.write(&first).await;
     assert!(receipt.rejected.is_empty(), "{receipt:?}");
@@ -22,14 +24,19 @@ async fn a_batch_is_written_once_however_often_it_comes() {
     assert_eq!(world.vendors().await, rows);
 
     let again = world.write(&first).await;
-    assert_eq!((again.at, again.rejected), (receipt.at, receipt.rejected.clone()));
+    assert_eq!(
+        (again.at, again.rejected),
+        (receipt.at, receipt.rejected.clone())
+    );
     let Landed::Yes(found) = world.sink.lookup(&first.id()).await.unwrap() else {
         panic!("it has landed")
     };
     assert_eq!((found.batch, found.at), (first.id(), receipt.at));
     assert_eq!(world.vendors().await, rows);
     let staged = world.client.tables().list(&world.dataset).await.unwrap();
-    let staged = staged.iter().filter(|it| it.table_reference.table_id.as_str().starts_with("_staged"));
+    let staged = staged
+        .iter()
+        .filter(|it| it.table_reference.table_id.as_str().starts_with("_staged"));
     assert_eq!(staged.count(), 0, "a staging table is left");
 }
 
@@ -55,10 +62,24 @@ async fn a_row_shows_its_batch_and_times() {
 async fn a_later_state_takes_the_place_of_an_earlier_one_and_never_the_other_way() {
     let world = World::of_vendors().await;
     let stream = vendor();
-    world.write(&batch(&stream, (1, 1), &[("1", "new", 2), ("3", "three", 3)])).await;
-    let late = batch(&stream, (1, 0), &[("1", "old", 1), ("2", "two", 2), ("3", "old", 1)]);
+    world
+        .write(&batch(
+            &stream,
+            (1, 1),
+            &[("1", "new", 2), ("3", "three", 3)],
+        ))
+        .await;
+    let late = batch(
+        &stream,
+        (1, 0),
+        &[("1", "old", 1), ("2", "two", 2), ("3", "old", 1)],
+    );
     let receipt = world.write(&late).await;
-    let rejected: Vec<_> = receipt.rejected.iter().map(|it| (it.row, it.class)).collect();
+    let rejected: Vec<_> = receipt
+        .rejected
+        .iter()
+        .map(|it| (it.row, it.class))
+        .collect();
     let superseded = RejectionClass::Superseded;
     assert_eq!(rejected, [(0, superseded), (2, superseded)]);
     assert_eq!(
@@ -84,12 +105,21 @@ async fn a_delete_marks_or_removes() {
     marking.write(&batch(&stream, (0, 0), &both)).await;
     let gone = deletes(&stream, (1, 0), &["2", "7"]);
     let receipt = marking.write(&gone).await;
-    assert!(receipt.rejected.is_empty(), "what is not there is no refusal: {receipt:?}");
+    assert!(
+        receipt.rejected.is_empty(),
+        "what is not there is no refusal: {receipt:?}"
+    );
     let sql = "SELECT id, name, _deleted, _fivetran_deleted, _batch_id FROM vendor WHERE id = '2'";
-    assert_eq!(marking.ask(sql).await, [format!("2|Bob|true|true|{}", gone.id())]);
+    assert_eq!(
+        marking.ask(sql).await,
+        [format!("2|Bob|true|true|{}", gone.id())]
+    );
     // It comes back.
     marking.write(&batch(&stream, (2, 0), &both[1..])).await;
-    assert_eq!(marking.vendors().await, ["1|Ada|0.01|false", "2|Bob|0.02|false"]);
+    assert_eq!(
+        marking.vendors().await,
+        ["1|Ada|0.01|false", "2|Bob|0.02|false"]
+    );
 
     stream.delete_mode = DeleteMode::Remove;
     let removing = World::new().await;
@@ -116,13 +146,19 @@ async fn what_no_column_holds_is_rejected_and_stays_known() {
     let receipt = world.write(&batch).await;
     assert_eq!(receipt.rejected.len(), 1);
     assert_eq!(receipt.rejected[0].class, RejectionClass::Unfit);
-    assert_eq!(world.ask("SELECT id, day FROM vendor").await, ["2|1970-01-01"]);
+    assert_eq!(
+        world.ask("SELECT id, day FROM vendor").await,
+        ["2|1970-01-01"]
+    );
     assert_eq!(world.write(&batch).await.rejected, receipt.rejected);
 
     // A batch of nothing but such rows is there all the same.
     let none = placed(&stream, (1, 0), Operation::Upsert, &rows.slice(0, 1));
     assert_eq!(world.write(&none).await.rejected.len(), 1);
-    assert!(matches!(world.sink.lookup(&none.id()).await.unwrap(), Landed::Yes(_)));
+    assert!(matches!(
+        world.sink.lookup(&none.id()).await.unwrap(),
+        Landed::Yes(_)
+    ));
 }
 
 #[tokio::test]
@@ -131,16 +167,29 @@ async fn a_batch_that_was_cut_off_before_its_mark_is_brought_to_its_end() {
     let stream = vendor();
     let first = batch(&stream, (0, 0), &[("1", "Ada", 1), ("2", "Bob", 2)]);
     let receipt = world.write(&first).await;
-    world.meddle("DELETE FROM sync_batch WHERE batch_id <> ''").await;
+    world
+        .meddle("DELETE FROM sync_batch WHERE batch_id <> ''")
+        .await;
     // The merge is known by its id.
-    assert_eq!(world.sink.lookup(&first.id()).await.unwrap(), Landed::Unknown);
-    world.meddle("UPDATE vendor SET name = 'by hand' WHERE id = '1'").await;
+    assert_eq!(
+        world.sink.lookup(&first.id()).await.unwrap(),
+        Landed::Unknown
+    );
+    world
+        .meddle("UPDATE vendor SET name = 'by hand' WHERE id = '1'")
+        .await;
     let again = world.write(&first).await;
     assert_eq!(again.rejected, receipt.rejected);
     // It was found, and not run again.
     assert_eq!(again.job, receipt.job);
-    assert_eq!(world.vendors().await, ["1|by hand|0.01|false", "2|Bob|0.02|false"]);
-    assert!(matches!(world.sink.lookup(&first.id()).await.unwrap(), Landed::Yes(_)));
+    assert_eq!(
+        world.vendors().await,
+        ["1|by hand|0.01|false", "2|Bob|0.02|false"]
+    );
+    assert!(matches!(
+        world.sink.lookup(&first.id()).await.unwrap(),
+        Landed::Yes(_)
+    ));
 }
 
 #[tokio::test]
@@ -150,10 +199,15 @@ async fn a_batch_is_written_again_when_a_person_asks_for_it() {
     let first = batch(&stream, (0, 0), &[("1", "Ada", 1), ("2", "Bob", 2)]);
     world.write(&first).await;
     for _ in 0..2 {
-        world.meddle("UPDATE vendor SET name = 'by hand' WHERE id = '1'").await;
+        world
+            .meddle("UPDATE vendor SET name = 'by hand' WHERE id = '1'")
+            .await;
         world.meddle("DELETE FROM vendor WHERE id = '2'").await;
         world.sink.rewrite(&first).await.unwrap();
-        assert_eq!(world.vendors().await, ["1|Ada|0.01|false", "2|Bob|0.02|false"]);
+        assert_eq!(
+            world.vendors().await,
+            ["1|Ada|0.01|false", "2|Bob|0.02|false"]
+        );
     }
     let marks = world.ask("SELECT batch_id, writes FROM sync_batch").await;
     assert_eq!(marks, [format!("{}|3", first.id())]);
@@ -165,12 +219,22 @@ async fn a_table_that_was_dropped_gets_its_batches_again() {
     let stream = vendor();
     let first = batch(&stream, (0, 0), &[("1", "Ada", 1)]);
     world.write(&first).await;
-    let table = world.sink.options().dataset.table(sink_bigquery::TableId::new("vendor").unwrap());
+    let table = world
+        .sink
+        .options()
+        .dataset
+        .table(sink_bigquery::TableId::new("vendor").unwrap());
     world.client.tables().delete(&table).await.unwrap();
-    let refused = world.sink.write(&batch(&stream, (1, 0), &[("2", "Bob", 2)])).await;
+    let refused = world
+        .sink
+        .write(&batch(&stream, (1, 0), &[("2", "Bob", 2)]))
+        .await;
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Conflict);
     world.prepare(&stream).await;
-    assert_eq!(world.sink.lookup(&first.id()).await.unwrap(), Landed::Unknown);
+    assert_eq!(
+        world.sink.lookup(&first.id()).await.unwrap(),
+        Landed::Unknown
+    );
     world.write(&first).await;
     assert_eq!(world.vendors().await, ["1|Ada|0.01|false"]);
 }
@@ -184,7 +248,12 @@ async fn two_writers_of_the_same_batch_write_it_once() {
     let (one, other) = tokio::join!(one.write(&first), other.write(&first));
     // One of them may find that the other has cleared the staged rows away.
     assert!(one.is_ok() || other.is_ok(), "{one:?} {other:?}");
-    assert_eq!(world.vendors().await, ["1|Ada|0.01|false", "2|Bob|0.02|false"]);
-    assert_eq!(world.ask("SELECT COUNT(*) AS n FROM sync_batch").await, ["1"]);
+    assert_eq!(
+        world.vendors().await,
+        ["1|Ada|0.01|false", "2|Bob|0.02|false"]
+    );
+    assert_eq!(
+        world.ask("SELECT COUNT(*) AS n FROM sync_batch").await,
+        ["1"]
+    );
 }
-

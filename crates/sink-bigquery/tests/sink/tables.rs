@@ -25,8 +25,19 @@ async fn a_plan_changes_nothing_and_is_carried_out_once() {
         .collect();
     assert_eq!(tables, ["sync_batch", "sync_run", "sync_tie_out", "vendor"]);
     assert_eq!(plan.statements.len(), 4);
-    assert!(world.client.tables().list(&world.dataset).await.unwrap().is_empty());
-    let refused = world.sink.write(&batch(&stream, (0, 0), &[("1", "Ada", 1)])).await;
+    assert!(
+        world
+            .client
+            .tables()
+            .list(&world.dataset)
+            .await
+            .unwrap()
+            .is_empty()
+    );
+    let refused = world
+        .sink
+        .write(&batch(&stream, (0, 0), &[("1", "Ada", 1)]))
+        .await;
     assert_eq!(refused.unwrap_err().kind(), ErrorKind::Conflict);
 
     world.sink.prepare(&plan).await.unwrap();
@@ -56,13 +67,19 @@ async fn a_table_is_made_for_those_who_read_it() {
     let table = world.client.tables().get(&table).await.unwrap();
     let partitioning = table.time_partitioning.unwrap();
     assert_eq!(
-        (partitioning.granularity.as_str(), partitioning.field.as_deref()),
+        (
+            partitioning.granularity.as_str(),
+            partitioning.field.as_deref()
+        ),
         ("MONTH", Some("day"))
     );
     assert_eq!(table.clustering.unwrap().fields, ["account_no", "id"]);
     assert_eq!(table.labels["stream"], "vendor");
     let fields = table.schema.unwrap().fields;
-    let types: Vec<_> = fields.iter().map(|it| (it.name.as_str(), &it.field_type)).collect();
+    let types: Vec<_> = fields
+        .iter()
+        .map(|it| (it.name.as_str(), &it.field_type))
+        .collect();
     assert_eq!(
         types[..7],
         [
@@ -87,9 +104,16 @@ async fn a_table_is_made_for_those_who_read_it() {
 async fn columns_come_and_what_the_source_drops_turns_null() {
     let world = World::of_vendors().await;
     let narrow = vendor();
-    world.write(&batch(&narrow, (0, 0), &[("1", "Ada", 1), ("2", "Bob", 2)])).await;
+    world
+        .write(&batch(&narrow, (0, 0), &[("1", "Ada", 1), ("2", "Bob", 2)]))
+        .await;
 
-    let mut fields: Vec<Field> = narrow.schema.fields().iter().map(|it| it.as_ref().clone()).collect();
+    let mut fields: Vec<Field> = narrow
+        .schema
+        .fields()
+        .iter()
+        .map(|it| it.as_ref().clone())
+        .collect();
     fields.retain(|field| field.name() != "name" && field.name() != "changed");
     fields.push(Field::new("email", DataType::Utf8, true));
     let other = of(fields);
@@ -104,7 +128,9 @@ async fn columns_come_and_what_the_source_drops_turns_null() {
     );
     world.sink.prepare(&plan).await.unwrap();
     assert!(world.sink.plan(&other).await.unwrap().is_empty());
-    world.write(&batch(&other, (1, 0), &[("2", "bob@example.org", 2)])).await;
+    world
+        .write(&batch(&other, (1, 0), &[("2", "bob@example.org", 2)]))
+        .await;
     let sql = "SELECT id, name, email FROM vendor ORDER BY id";
     assert_eq!(world.ask(sql).await, ["1|Ada|-", "2|-|bob@example.org"]);
 }
@@ -153,7 +179,10 @@ async fn what_others_made_is_left_alone() {
     let refused = world.sink.plan(&vendor()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::Conflict);
     let told: Vec<_> = world.sink.check().await.unwrap();
-    assert!(told.iter().any(|it| it.to_string().contains("vendor")), "{told:?}");
+    assert!(
+        told.iter().any(|it| it.to_string().contains("vendor")),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]
@@ -173,7 +202,11 @@ async fn a_dataset_is_made_only_where_that_was_asked_for() {
     let refused = world.sink.plan(&vendor()).await.unwrap_err();
     assert_eq!(refused.kind(), ErrorKind::NotFound);
     let checked = world.sink.check().await.unwrap();
-    assert!(checked.iter().any(|it| it.to_string().contains("does not exist")));
+    assert!(
+        checked
+            .iter()
+            .any(|it| it.to_string().contains("does not exist"))
+    );
 
     let world = World::with(|mut options| {
         options.dataset = elsewhere("made");
@@ -181,14 +214,21 @@ async fn a_dataset_is_made_only_where_that_was_asked_for() {
     })
     .await;
     world.prepare(&vendor()).await;
-    world.write(&batch(&vendor(), (0, 0), &[("1", "Ada", 1)])).await;
+    world
+        .write(&batch(&vendor(), (0, 0), &[("1", "Ada", 1)]))
+        .await;
 }
 
 #[tokio::test]
 async fn a_check_finds_nothing_where_all_is_well() {
     let world = World::of_vendors().await;
     let found = world.sink.check().await.unwrap();
-    let bad = found.iter().filter(|it| it.severity > sync_core::Severity::Info);
+    let bad = found
+        .iter()
+        .filter(|it| it.severity > sync_core::Severity::Info);
     assert_eq!(bad.count(), 0, "{found:?}");
-    assert!(found.iter().any(|it| it.to_string().contains("EU")), "{found:?}");
+    assert!(
+        found.iter().any(|it| it.to_string().contains("EU")),
+        "{found:?}"
+    );
 }

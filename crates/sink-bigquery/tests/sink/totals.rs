@@ -18,12 +18,17 @@ fn told(totals: sync_core::ControlTotals) -> Vec<String> {
 async fn live_rows_are_counted_and_summed_by_group() {
     let world = World::of_vendors().await;
     let mut stream = vendor();
-    let some = [("1", "a", 110), ("2", "b", 220), ("3", "b", 330), ("4", "", 440), ("5", "a", 1)];
+    let some = [
+        ("1", "a", 110),
+        ("2", "b", 220),
+        ("3", "b", 330),
+        ("4", "", 440),
+        ("5", "a", 1),
+    ];
     world.write(&batch(&stream, (0, 0), &some)).await;
     world.write(&deletes(&stream, (1, 0), &["5"])).await;
-    let ask = async |query: TotalsQuery| {
-        told(world.sink.control_totals(&query).await.unwrap().unwrap())
-    };
+    let ask =
+        async |query: TotalsQuery| told(world.sink.control_totals(&query).await.unwrap().unwrap());
     let all = TotalsQuery::of(std::sync::Arc::new(stream.clone()));
     assert_eq!(ask(all).await, [" 4 11.00"]);
 
@@ -38,7 +43,10 @@ async fn live_rows_are_counted_and_summed_by_group() {
 
     stream.totals.group_by = vec!["day".into()];
     let by_month = TotalsQuery::of(std::sync::Arc::new(stream.clone())).by_month();
-    assert_eq!(ask(by_month.clone()).await, ["2026-01 2 7.70", "2026-02 2 3.30"]);
+    assert_eq!(
+        ask(by_month.clone()).await,
+        ["2026-01 2 7.70", "2026-02 2 3.30"]
+    );
     let first = Date::from_calendar_date(2026, Month::February, 1).unwrap();
     let february = by_month.matching(Condition::between("day", Some(first), None));
     assert_eq!(ask(february).await, ["2026-02 2 3.30"]);

@@ -45,7 +45,10 @@ impl World {
     ) -> Self {
         let (endpoint, simulator) = warehouse().await;
         let mut limits = Limits::default();
-        for limit in [&mut limits.changes_per_table, &mut limits.statements_per_table] {
+        for limit in [
+            &mut limits.changes_per_table,
+            &mut limits.statements_per_table,
+        ] {
             limit.amount = 1_000_000;
         }
         let options = Options::new(ProjectId::new("demo").unwrap())
@@ -61,8 +64,8 @@ impl World {
         );
         let made = Dataset::new(dataset.clone(), Location::new("EU").unwrap());
         client.datasets().insert(&made).await.unwrap();
-        let options = BigQuerySinkOptions::new(dataset.clone())
-            .clock(Arc::new(ManualClock::at(BEGINNING)));
+        let options =
+            BigQuerySinkOptions::new(dataset.clone()).clock(Arc::new(ManualClock::at(BEGINNING)));
         Self {
             sink: BigQuerySink::new(client.clone(), change(options)),
             dataset,
@@ -91,9 +94,16 @@ impl World {
     pub(crate) async fn ask(&self, sql: &str) -> Vec<String> {
         let request = QueryRequest::new(sql).with_default_dataset(self.dataset.clone());
         let rows = self.client.query(request).await.unwrap();
-        let columns: Vec<_> = rows.schema().fields.iter().map(|it| it.name.clone()).collect();
+        let columns: Vec<_> = rows
+            .schema()
+            .fields
+            .iter()
+            .map(|it| it.name.clone())
+            .collect();
         let rows = rows.all().await.unwrap().into_iter().map(|row| {
-            let cells = columns.iter().map(|name| row.text(name).unwrap().unwrap_or("-").to_owned());
+            let cells = columns
+                .iter()
+                .map(|name| row.text(name).unwrap().unwrap_or("-").to_owned());
             cells.collect::<Vec<_>>().join("|")
         });
         rows.collect()
@@ -107,14 +117,19 @@ impl World {
 
     /// All vendors, in the order of their ids.
     pub(crate) async fn vendors(&self) -> Vec<String> {
-        self.ask("SELECT id, name, amount, _deleted FROM vendor ORDER BY id").await
+        self.ask("SELECT id, name, amount, _deleted FROM vendor ORDER BY id")
+            .await
     }
 }
 
 /// Where the warehouse is, and the simulator that it is, if it is one.
 async fn warehouse() -> (String, Option<RunningSimulator>) {
     if let Ok(host) = std::env::var(sink_bigquery::client::EMULATOR_HOST) {
-        let url = if host.contains("://") { host } else { format!("http://{host}/") };
+        let url = if host.contains("://") {
+            host
+        } else {
+            format!("http://{host}/")
+        };
         return (url, None);
     }
     let simulator = RunningSimulator::builder()
@@ -158,7 +173,9 @@ pub(crate) fn rows(stream: &StreamDescriptor, vendors: &[Vendor<'_>]) -> RecordB
     let amounts = vendors.iter().map(|it| Some(it.2 * 10_000_000));
     let amounts = Decimal128Array::from_iter(amounts).with_precision_and_scale(38, 9);
     let changed = BEGINNING.unix_timestamp() * 1_000_000;
-    let changed = vendors.iter().map(|it| changed - 1_000_000 * (it.2 as i64 % 3_600));
+    let changed = vendors
+        .iter()
+        .map(|it| changed - 1_000_000 * (it.2 as i64 % 3_600));
     let columns = stream.schema.fields().iter().map(|field| -> ArrayRef {
         match field.name().as_str() {
             "id" => Arc::new(StringArray::from_iter_values(vendors.iter().map(|it| it.0))),

@@ -6,6 +6,7 @@
 //! "Troubleshoot query issues").
 
 mod configuration;
+mod ndjson;
 mod resource;
 mod upload;
 mod wait;
@@ -17,6 +18,7 @@ use url::Url;
 
 use self::configuration::Submission;
 pub use self::configuration::{Format, LoadJob, QueryJob, Write};
+pub use self::ndjson::ndjson;
 pub use self::resource::{
     DmlStatistics, Job, JobReference, JobState, JobStatistics, JobStatus, LoadStatistics,
     QueryStatistics,
