@@ -9,7 +9,7 @@ use anyhow::Context;
 use clap::{Args, Parser, Subcommand};
 use time::OffsetDateTime;
 use time::format_description::well_known::Rfc3339;
-use vendor_sims::bigquery::{Limits, RunningSimulator};
+use vendor_sims::bigquery::{FaultScript, Limits, RunningSimulator};
 
 /// Warehouses and reporting services to run on a laptop: strict simulators of their HTTP
 /// interfaces.
@@ -62,6 +62,15 @@ struct BigQuery {
     /// Keep the documented sizes, but let any number of loads, statements and changes through.
     #[arg(long)]
     no_rates: bool,
+    /// Seconds for which streaming does not see a table that was made, emptied or widened.
+    #[arg(long, default_value_t = 120)]
+    streaming_delay: u64,
+    /// File with a fault script, in TOML or JSON: what goes wrong, in which calls, how often.
+    #[arg(long, value_name = "FILE")]
+    faults: Option<PathBuf>,
+    /// Discovery document of the API to hold requests against.
+    #[arg(long, value_name = "FILE", env = "BIGQUERY_DISCOVERY")]
+    discovery: Option<PathBuf>,
     /// Write a line about each request to standard error.
     #[arg(long)]
     verbose: bool,
@@ -106,7 +115,17 @@ async fn bigquery(arguments: &BigQuery) -> anyhow::Result<RunningSimulator> {
         .listen(arguments.listen)
         .project(&arguments.project)
         .job_polls(arguments.job_polls)
-        .latency(Duration::from_millis(arguments.latency_ms));
+        .latency(Duration::from_millis(arguments.latency_ms))
+        .streaming_delay(Duration::from_secs(arguments.streaming_delay));
+    if let Some(file) = &arguments.faults {
+        let text = std::fs::read_to_string(file)
+            .with_context(|| format!("cannot read the fault script {}", file.display()))?;
+        let script = FaultScript::parse(&text).with_context(|| file.display().to_string())?;
+        builder = builder.faults(script);
+    }
+    if let Some(file) = &arguments.discovery {
+        builder = builder.discovery(file);
+    }
     for dataset in &arguments.dataset {
         let (name, location) = dataset.split_once(':').unwrap_or((dataset, "US"));
         builder = builder.dataset(name, location);

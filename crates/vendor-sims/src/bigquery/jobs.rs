@@ -234,6 +234,20 @@ impl Jobs {
 }
 
 impl Job {
+    /// `load` or `query`.
+    pub(super) fn kind(&self) -> &'static str {
+        if self.configuration["load"].is_object() {
+            "load"
+        } else {
+            "query"
+        }
+    }
+
+    /// What it was submitted with.
+    pub(super) fn configuration(&self) -> &Json {
+        &self.configuration
+    }
+
     pub(super) fn reference(&self) -> Json {
         json!({ "projectId": self.project, "jobId": self.id, "location": self.location })
     }

@@ -11,6 +11,7 @@ use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
 
+use super::faults::FaultScript;
 use super::request::Request;
 use super::service::Service;
 use super::simulator::Handle;
@@ -44,6 +45,10 @@ pub(super) fn router(service: Arc<Service>, manner: Manner) -> Router {
         .route("/sim/jobs", get(jobs))
         .route("/sim/settle-jobs", post(settle_jobs))
         .route("/sim/revoke-tokens", post(revoke_tokens))
+        .route(
+            "/sim/faults",
+            get(faults).post(set_faults).delete(clear_faults),
+        )
         .route("/sim/clock", get(clock).post(advance_clock))
         .route("/sim/tables/{dataset}", get(tables))
         .route("/sim/tables/{dataset}/{table}", get(rows))
@@ -105,6 +110,23 @@ async fn reset_stats(State(served): State<Served>) -> Response {
 async fn key_file(State(served): State<Served>) -> Response {
     let kind = [(header::CONTENT_TYPE, "application/json")];
     (kind, served.handle().key_file()).into_response()
+}
+
+async fn faults(State(served): State<Served>) -> Response {
+    show(&served.handle().faults())
+}
+
+async fn set_faults(State(served): State<Served>, body: Bytes) -> Response {
+    let script = FaultScript::parse(&String::from_utf8_lossy(&body));
+    match script.and_then(|script| served.handle().set_faults(script)) {
+        Ok(()) => faults(State(served)).await,
+        Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
+    }
+}
+
+async fn clear_faults(State(served): State<Served>) -> Response {
+    served.handle().clear_faults();
+    faults(State(served)).await
 }
 
 async fn jobs(State(served): State<Served>) -> Response {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,16 +15,23 @@ use tokio::task::JoinHandle;
 
 use super::catalog::{Catalog, TableName};
 use super::credentials::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, ServiceAccount, Tokens};
+use super::discovery::Discovery;
+use super::faults::{FaultScript, Faults, RuleReport};
 use super::limits::Limits;
 use super::server;
 use super::service::{Service, Settings, Stats, Streaming};
-use super::value::plain;
+use super::value::{MICROS_PER_SECOND, plain};
 use crate::clock::Clock;
 use crate::delivery::{Connection, Connections, Sleeper};
 use crate::error::{Error, ErrorKind};
 
 /// Seconds for which an access token lives, as the vendor gives them out.
 const TOKEN_LIFE: i64 = 3_599;
+
+/// Microseconds for which rows with one insert id are one.
+const DEDUPE: i64 = 60 * MICROS_PER_SECOND;
+/// The variable that names the file of the Discovery document.
+const DISCOVERY: &str = "BIGQUERY_DISCOVERY";
 
 /// A row as a test sees it: the texts of the values by column, lists and objects where the column
 /// is repeated or a record, null for nothing. Timestamps are in ISO 8601.
@@ -44,6 +52,9 @@ pub struct SimulatorBuilder {
     job_polls: u32,
     latency: Duration,
     streaming_buffer: Duration,
+    streaming_delay: Duration,
+    discovery: Option<PathBuf>,
+    faults: FaultScript,
     log: Option<fn(&str)>,
     sleeper: Sleeper,
 }
@@ -74,6 +85,9 @@ impl Default for SimulatorBuilder {
             job_polls: 1,
             latency: Duration::ZERO,
             streaming_buffer: Duration::from_secs(30 * 60),
+            streaming_delay: Duration::from_secs(2 * 60),
+            discovery: std::env::var_os(DISCOVERY).map(PathBuf::from),
+            faults: FaultScript::default(),
             log: None,
             sleeper: Arc::new(|duration| Box::pin(tokio::time::sleep(duration))),
         }
@@ -165,6 +179,28 @@ impl SimulatorBuilder {
         self
     }
 
+    /// How long after a table was made, emptied or widened streaming does not see it as it is, by
+    /// the simulator's clock; two minutes by default, and zero for never. Rows for a table that is
+    /// new are refused with 404; those for one that was there before and was deleted, or that a
+    /// load has emptied, are accepted and lost; added columns are not known.
+    pub fn streaming_delay(mut self, duration: Duration) -> Self {
+        self.streaming_delay = duration;
+        self
+    }
+
+    /// Holds requests against this Discovery document of the API; the one that the environment
+    /// names in `BIGQUERY_DISCOVERY` by default, and none without it.
+    pub fn discovery(mut self, file: impl Into<PathBuf>) -> Self {
+        self.discovery = Some(file.into());
+        self
+    }
+
+    /// Lets things go wrong as the script says, from the first request on.
+    pub fn faults(mut self, script: FaultScript) -> Self {
+        self.faults = script;
+        self
+    }
+
     /// Passes a line about each request to `log`: method, path, status, bytes and time taken.
     pub fn log(mut self, log: fn(&str)) -> Self {
         self.log = Some(log);
@@ -184,7 +220,7 @@ impl SimulatorBuilder {
     ///
     /// # Errors
     /// `Invalid` for an address that other machines can reach where that was not allowed, and for
-    /// names, locations and keys that cannot be; `Network` when the address cannot be bound.
+    /// names, locations, keys, scripts and documents that cannot be; `Network` when the address cannot be bound.
     pub async fn start(self) -> Result<RunningSimulator, Error> {
         if !self.listen.ip().is_loopback() && !self.allow_remote {
             return Err(Error::invalid(format!(
@@ -192,6 +228,8 @@ impl SimulatorBuilder {
                 self.listen
             )));
         }
+        self.faults.check()?;
+        let discovery = self.discovery.as_deref().map(Discovery::read).transpose()?;
         let account = match &self.account {
             Some((email, key_id, public_key)) => {
                 ServiceAccount::with_public_key(email, key_id, public_key)?
@@ -239,13 +277,17 @@ impl SimulatorBuilder {
             job_polls: self.job_polls,
             streaming: Streaming {
                 buffer: micros(self.streaming_buffer),
+                delay: micros(self.streaming_delay),
+                dedupe: DEDUPE,
             },
+            discovery,
         };
         let service = Arc::new(Service::new(
             settings,
             Clock::starting_at(now),
             tokens,
             catalog,
+            self.faults,
         ));
         let router = server::router(
             Arc::clone(&service),
@@ -435,6 +477,26 @@ impl Handle {
     /// Starts the counts anew.
     pub fn reset_stats(&self) {
         self.service.world().stats = Stats::default();
+    }
+
+    /// Lets things go wrong as the script says, instead of the one before.
+    ///
+    /// # Errors
+    /// `Invalid` for a script that cannot be meant; then the one before stays.
+    pub fn set_faults(&self, script: FaultScript) -> Result<(), Error> {
+        script.check()?;
+        self.service.world().faults = Faults::new(script);
+        Ok(())
+    }
+
+    /// Lets nothing go wrong any more.
+    pub fn clear_faults(&self) {
+        self.service.world().faults = Faults::default();
+    }
+
+    /// The rules of the fault script, with how often each matched and fired.
+    pub fn faults(&self) -> Vec<RuleReport> {
+        self.service.world().faults.report()
     }
 
     /// Moves the simulator's clock ahead.
