@@ -15,6 +15,9 @@ use crate::pacing::PacingOptions;
 /// The environment variable by which Google's own clients are sent to an emulator.
 pub const EMULATOR_HOST: &str = "BIGQUERY_EMULATOR_HOST";
 
+/// Google compresses answers for those whose user agent has the word in it.
+const USER_AGENT: &str = concat!("sink-bigquery/", env!("CARGO_PKG_VERSION"), " (gzip)");
+
 /// Settings of a [`BigQuery`](crate::client::BigQuery).
 #[derive(Clone)]
 #[non_exhaustive]
@@ -28,7 +31,7 @@ pub struct Options {
     pub endpoint: Url,
     /// The project whose quota requests count against, where it is not the credentials' own.
     pub quota_project: Option<ProjectId>,
-    /// Timeouts, size limits, certificates, proxy. Answers are asked for compressed, for which Google wants the word
+    /// Timeouts, size limits, certificates, proxy, and the user agent where it is not this crate's name. Answers are asked for compressed, for which Google wants the word
     /// `gzip` in the user agent: it is added where it is missing.
     pub http: ClientOptions,
     /// How requests are repeated. Default ten attempts within ten minutes, waits of up to 1, 2, 4 ... 32 seconds.
@@ -56,11 +59,7 @@ impl Options {
             location: None,
             endpoint,
             quota_project: None,
-            http: ClientOptions::default().with_user_agent(concat!(
-                "sink-bigquery/",
-                env!("CARGO_PKG_VERSION"),
-                " (gzip)"
-            )),
+            http: ClientOptions::default(),
             retry: RetryPolicy::default()
                 .with_max_attempts(10)
                 .with_backoff(Duration::from_secs(1), Duration::from_secs(32))
@@ -175,7 +174,10 @@ impl Options {
     }
 
     pub(crate) fn client_options(&self) -> ClientOptions {
-        let http = self.http.clone();
+        let mut http = self.http.clone();
+        if http.user_agent == ClientOptions::default().user_agent {
+            http = http.with_user_agent(USER_AGENT);
+        }
         if http.user_agent.contains("gzip") {
             return http;
         }

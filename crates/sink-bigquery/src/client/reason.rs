@@ -597,9 +597,12 @@ impl Rule {
         retry_after: Option<Duration>,
     ) -> Error {
         let retry = match (self.remedy, retry_after) {
-            (Remedy::Again, Some(asked)) => Retry::After(asked),
-            (Remedy::Again, None) => Retry::Backoff,
-            (Remedy::Wait(least), asked) => Retry::After(least.max(asked.unwrap_or_default())),
+            // A job that was refused before it was one may be sent again under its id; if it was one, that is found out.
+            (Remedy::Again | Remedy::NextJob, Some(asked)) => Retry::After(asked),
+            (Remedy::Again | Remedy::NextJob, None) => Retry::Backoff,
+            (Remedy::Wait(least) | Remedy::NextJobAfter(least), asked) => {
+                Retry::After(least.max(asked.unwrap_or_default()))
+            }
             (Remedy::Refresh, _) => Retry::AfterRefresh,
             _ => Retry::Never,
         };

@@ -149,11 +149,14 @@ impl Transport {
         let mut in_doubt = false;
         let classify = |error: &Error| {
             in_doubt |= error.phase() == Phase::MaybeReceived;
-            if error.reason() == Reason::QuotaExceeded {
-                quota += 1;
-                if quota >= QUOTA_ATTEMPTS {
-                    return Retry::Never;
-                }
+            match error.reason() {
+                Reason::QuotaExceeded => quota += 1,
+                // Half an hour is not waited for here.
+                Reason::StreamingBuffer => return Retry::Never,
+                _ => {}
+            }
+            if quota >= QUOTA_ATTEMPTS {
+                return Retry::Never;
             }
             error.retry()
         };

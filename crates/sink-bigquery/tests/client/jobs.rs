@@ -278,6 +278,32 @@ async fn what_was_refused_is_not_in_doubt_and_what_may_have_been_taken_is() {
 }
 
 #[tokio::test]
+async fn a_job_that_is_not_taken_for_now_is_sent_again_under_its_id() {
+    let service = Service::start(|asked| match asked.number {
+        0 => refusal(
+            400,
+            "invalidQuery",
+            "Too many DML statements outstanding against table books:fin.bill, limit is 20.",
+        ),
+        1 => refusal(400, "jobRateLimitExceeded", "slow down"),
+        _ => ok(job("DONE", None)),
+    })
+    .await;
+    run(&service.client(&clock())).await.unwrap();
+    let asked = service.asked();
+    assert!(asked.len() == 3 && asked.iter().all(|it| it.body == asked[0].body));
+
+    let service = Service::start(|_| refusal(400, "invalidQuery", "the streaming buffer")).await;
+    let error = run(&service.client(&clock())).await.unwrap_err();
+    assert_eq!(error.retry(), Retry::After(Duration::from_secs(1800)));
+    assert_eq!(
+        service.asked().len(),
+        1,
+        "half an hour is for the caller to wait"
+    );
+}
+
+#[tokio::test]
 async fn a_job_is_asked_to_stop() {
     let service = Service::start(|_| ok(json!({"job": job("RUNNING", None)}))).await;
     let job = service

@@ -19,7 +19,7 @@ use crate::client::jobs::{DmlStatistics, JobReference};
 use crate::client::names::{DatasetRef, JobId, Location};
 use crate::client::reason::{Reason, Remedy, rule_for};
 use crate::client::tables::TableSchema;
-use crate::client::transport::Call;
+use crate::client::transport::{Call, parsed};
 use crate::client::{BigQuery, int64};
 use crate::error::{Error, ErrorKind, JobTrouble, Result};
 
@@ -304,6 +304,9 @@ impl BigQuery {
                     self.timing().sleep(self.transport.retry.ceiling(run)).await;
                     run += 1;
                 }
+                Err(error) if is_to_run_again(&error) => {
+                    return Err(error.retrying(Retry::Backoff).into_exhausted(run));
+                }
                 other => return other,
             }
         }
@@ -315,7 +318,7 @@ impl BigQuery {
         let url = self.transport.api(&segments, &[])?;
         let call = Call::new("jobs.query", Method::POST, url)
             .with_json(&request.body(self.location(), &request_id()))?;
-        let mut page: Page = self.transport.json(&call).await?;
+        let mut page = self.page(&call).await?;
         let job = page.job_reference.clone();
         while !page.job_complete {
             if self.timing().monotonic().since(started) >= LONGEST {
@@ -369,7 +372,24 @@ impl BigQuery {
         query.extend(token.map(|token| ("pageToken", token)));
         let url = self.transport.api(&segments, &query)?;
         let call = Call::get("jobs.getQueryResults", url).about("job_id", &job.job_id);
-        self.transport.json(&call).await
+        self.page(&call).await
+    }
+
+    /// A failure of the statement itself is not asked for again: it would be the same.
+    async fn page(&self, call: &Call) -> Result<Page> {
+        let transport = &self.transport;
+        transport
+            .repeat(call, |_attempt| async {
+                let answer = transport.send(call).await.map_err(|error| {
+                    if is_to_run_again(&error) {
+                        error.retrying(Retry::Never)
+                    } else {
+                        error
+                    }
+                })?;
+                parsed(&answer)
+            })
+            .await
     }
 }
 

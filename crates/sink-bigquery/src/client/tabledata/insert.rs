@@ -299,7 +299,9 @@ impl Insertion<'_> {
         let client = self.tabledata.client;
         let started = client.timing().monotonic();
         let mut pause = Duration::from_secs(1);
+        let mut attempts = 0;
         loop {
+            attempts += 1;
             let error = match client.transport.send(call).await {
                 Err(error) if error.kind() == ErrorKind::NotFound => error,
                 other => return other,
@@ -312,7 +314,7 @@ impl Insertion<'_> {
                     Error::new(ErrorKind::Unavailable, Reason::FreshTable, message)
                         .retrying(Retry::Backoff)
                         .because(error)
-                        .into_exhausted(1),
+                        .into_exhausted(attempts),
                 );
             }
             client.timing().sleep(pause).await;
