@@ -12,5 +12,6 @@ mod pace;
 mod queries;
 mod requests;
 mod service;
+mod stories;
 mod tables;
 mod uploads;
