@@ -35,7 +35,7 @@ pub use plan::{SchemaChange, SchemaPlan};
 pub use receipt::{Durability, FlushReceipt, Landed, Receipt, Rejection, RejectionClass};
 pub use run_mark::RunMark;
 pub use sink::Sink;
-pub use source::{Deletion, PeriodDay, ReadRequest, Selection, Source};
+pub use source::{Deletion, PeriodDay, ReadRequest, RecordTexts, Reread, Selection, Source};
 pub use stream::{DeleteDetection, DeleteMode, StreamDescriptor, StreamName};
 pub use tie_out::{TieOut, TieOutRecord};
 pub use totals::{ControlTotals, TotalsQuery};

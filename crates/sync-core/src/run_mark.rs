@@ -4,7 +4,7 @@ use time::OffsetDateTime;
 
 use crate::id::{Digest, RunId};
 
-/// A run that has ended.
+/// A run, a replay or a retry that has ended.
 ///
 /// Kept beside the data it lets an auditor check the ledger without trusting whoever keeps that: a
 /// ledger that does not hold [`ledger_entry`](Self::ledger_entry), or whose chain breaks before it, is
@@ -20,9 +20,11 @@ pub struct RunMark {
     pub company: String,
     /// When it ended.
     pub ended_at: OffsetDateTime,
-    /// Whether every stream was brought up to date.
+    /// Whether every stream was brought up to date; of a replay or a retry, whether all that was chosen
+    /// arrived.
     pub is_complete: bool,
-    /// Whether every stream was compared with the source and found equal.
+    /// Whether every stream was compared with the source and found equal. A replay or a retry compares
+    /// nothing.
     pub ties_out: bool,
     /// The number of the ledger's entry that ended the run.
     pub ledger_sequence: u64,

@@ -3,12 +3,13 @@
 use std::fmt::Debug;
 use std::sync::Arc;
 
+use arrow_array::RecordBatch;
 use async_trait::async_trait;
 use futures_util::StreamExt as _;
 use futures_util::stream::BoxStream;
 use time::{Date, OffsetDateTime};
 
-use crate::batch::{RecordKey, SourceBatch};
+use crate::batch::{RecordKey, SourceBatch, UnreadableRecord};
 use crate::condition::Condition;
 use crate::error::Result;
 use crate::finding::Finding;
@@ -49,6 +50,12 @@ pub enum Selection {
 
 /// A day of a stream's period column; none for the records that say none.
 pub type PeriodDay = Option<Date>;
+
+/// The names and texts of a record, in the source's own words.
+pub type RecordTexts = Vec<(String, Option<String>)>;
+
+/// A record that was read again from its texts: a batch of one row, or why it cannot be read.
+pub type Reread = std::result::Result<RecordBatch, UnreadableRecord>;
 
 /// Something that the source says was deleted.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -142,6 +149,20 @@ pub trait Source: Debug + Send + Sync {
         keys: &[RecordKey],
     ) -> Result<Option<Vec<RecordKey>>> {
         let _ = (stream, keys);
+        Ok(None)
+    }
+
+    /// Reads records again from their texts, as [`UnreadableRecord::fields`] has them, by what the stream is
+    /// now: of each, in their order, the batch of its one row, or why it still cannot be read. None where the
+    /// source cannot; then they are read as a destination would write them.
+    ///
+    /// The source may be asked for what belongs to such records, not for the records.
+    async fn reread(
+        &self,
+        stream: &Arc<StreamDescriptor>,
+        records: &[RecordTexts],
+    ) -> Result<Option<Vec<Reread>>> {
+        let _ = (stream, records);
         Ok(None)
     }
 

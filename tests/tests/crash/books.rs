@@ -15,8 +15,8 @@ use sync_core::stream::DeleteMode;
 use sync_core::totals::GroupTotals;
 use sync_core::{
     Condition, ControlTotals, Cursor, Decimal, DeleteDetection, Deletion, Finding, Origin,
-    ReadRequest, RecordKey, Result, Selection, Source, SourceBatch, StreamDescriptor, StreamName,
-    TotalsQuery, UnreadableRecord, Window,
+    ReadRequest, RecordKey, RecordTexts, Reread, Result, Selection, Source, SourceBatch,
+    StreamDescriptor, StreamName, TotalsQuery, UnreadableRecord, Window,
 };
 use time::{Date, Duration, OffsetDateTime};
 
@@ -37,6 +37,8 @@ pub(crate) fn present(day: u32) -> i64 {
 #[derive(Clone, Debug)]
 pub(crate) struct Books {
     day: u32,
+    /// Whether what could not be read can be read again.
+    pub(crate) rereads: bool,
     pub(crate) streams: Vec<Book>,
 }
 
@@ -89,7 +91,27 @@ impl Books {
                 book.live_through(day, &mut fastrand::Rng::with_seed(seed));
             }
         }
-        Self { day, streams }
+        let rereads = false;
+        Self {
+            day,
+            rereads,
+            streams,
+        }
+    }
+
+    /// From now on a record counts as one that the destination should have.
+    pub(crate) fn mend(&mut self, stream: &StreamName, key: &RecordKey) {
+        let mut books = self.streams.iter_mut();
+        let book = books.find(|it| it.descriptor.name == *stream).unwrap();
+        let names: Vec<_> = book.live.keys().map(|&it| (it, book.key(it))).collect();
+        let number = names.iter().find(|(_, name)| name == key).unwrap().0;
+        book.live.get_mut(&number).unwrap().quality = Quality::Good;
+    }
+
+    /// Whether a record is there.
+    pub(crate) fn has(&self, stream: &StreamName, key: &RecordKey) -> bool {
+        let book = self.book(stream);
+        book.live.keys().any(|&it| book.key(it) == *key)
     }
 
     fn book(&self, name: &StreamName) -> &Book {
@@ -526,5 +548,22 @@ impl Source for Books {
         let live: BTreeSet<_> = book.live.keys().map(|&key| book.key(key)).collect();
         let existing = keys.iter().filter(|key| live.contains(key));
         Ok(Some(existing.cloned().collect()))
+    }
+
+    async fn reread(
+        &self,
+        stream: &Arc<StreamDescriptor>,
+        records: &[RecordTexts],
+    ) -> Result<Option<Vec<Reread>>> {
+        if !self.rereads {
+            return Ok(None);
+        }
+        let book = self.book(&stream.name);
+        let reread = records.iter().map(|fields| {
+            let number = fields.iter().find(|(name, _)| name == "RECORDNO");
+            let key = number.unwrap().1.as_ref().unwrap().parse().unwrap();
+            Ok(book.rows(&[(key, &book.live[&key])], false))
+        });
+        Ok(Some(reread.collect()))
     }
 }

@@ -9,7 +9,10 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
-use sync_core::pipeline::RunReport;
+use sync_core::pipeline::{ReplayOptions, ReplaySelection};
+use sync_core::store::{LetterFilter, ReplayMode};
+use sync_core::{RecordKey, StreamName};
+use time::OffsetDateTime;
 
 use crate::books::Books;
 use crate::home::{Home, clock, pipeline};
@@ -19,9 +22,21 @@ use crate::steps::{Border, Kill, Steps, reached};
 /// Where the child finds what it is to do.
 const ORDERS: &str = "CRASH_TEST_ORDERS";
 
+/// What a child's pipeline is to do.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub(crate) enum Errand {
+    /// Bring a day to the destination.
+    Run,
+    /// Send every batch again, whether it is there or not.
+    Replay,
+    /// Send the letter of this record again, which could not be read and now can.
+    Retry { stream: StreamName, key: RecordKey },
+}
+
 /// What a child is to do.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Orders {
+    pub(crate) errand: Errand,
     pub(crate) home: Home,
     pub(crate) seed: u64,
     pub(crate) day: u32,
@@ -135,18 +150,39 @@ fn the_child_that_is_killed() {
 
 async fn run(orders: &Orders) -> Value {
     match try_to_run(orders).await {
-        Ok(report) => serde_json::to_value(report).unwrap(),
+        Ok(report) => report,
         Err(error) => serde_json::json!({ "error": error.chain() }),
     }
 }
 
-async fn try_to_run(orders: &Orders) -> sync_core::Result<RunReport> {
+async fn try_to_run(orders: &Orders) -> sync_core::Result<Value> {
     let clock = clock(orders.now);
     let steps = Steps::traced(&orders.file("trace"), orders.kill.clone());
     let steps = Arc::new(steps);
     let opened = steps.around("open", orders.home.road(&clock)).await;
     let road = stepped(opened?, &orders.home, &steps);
-    let source = stepped_source(Books::on(orders.seed, orders.day), &steps);
+    let mut books = Books::on(orders.seed, orders.day);
+    books.rereads = matches!(orders.errand, Errand::Retry { .. });
+    let source = stepped_source(books, &steps);
     let pipeline = pipeline(source, road, clock, Arc::clone(&steps) as _);
-    pipeline.run().await
+    Ok(match &orders.errand {
+        Errand::Run => serde_json::to_value(pipeline.run().await?),
+        Errand::Replay => {
+            let (from, until) = (None, clock_end());
+            let everything = ReplaySelection::Window { from, until };
+            let force = ReplayOptions::in_mode(ReplayMode::Force);
+            serde_json::to_value(pipeline.replay(&everything, &force).await?)
+        }
+        Errand::Retry { stream, key } => {
+            let mut filter = LetterFilter::default();
+            (filter.stream, filter.key) = (Some(stream.clone()), Some(key.clone()));
+            serde_json::to_value(pipeline.retry_letters(&filter).await?)
+        }
+    }
+    .unwrap())
+}
+
+/// Later than all windows.
+fn clock_end() -> OffsetDateTime {
+    OffsetDateTime::from_unix_timestamp(4_000_000_000).unwrap()
 }

@@ -11,7 +11,7 @@ use tempfile::TempDir;
 
 use crate::agreement::assert_agreement;
 use crate::books::{Books, present};
-use crate::child::{End, Orders};
+use crate::child::{End, Errand, Orders};
 use crate::home::{Engine, Home};
 use crate::steps::{Border, Kill, Moment};
 
@@ -267,7 +267,12 @@ impl History {
     }
 
     pub(crate) fn run(&mut self, day: u32, fate: &Fate) -> End {
-        let orders = self.orders(day, fate);
+        self.send(Errand::Run, day, fate)
+    }
+
+    pub(crate) fn send(&mut self, errand: Errand, day: u32, fate: &Fate) -> End {
+        let mut orders = self.orders(day, fate);
+        orders.errand = errand;
         let mut running = orders.carry_out();
         if let Fate::IsKilled(moment) = fate {
             running.kill_after(*moment);
@@ -282,6 +287,7 @@ impl History {
             _ => None,
         };
         Orders {
+            errand: Errand::Run,
             home: self.home.clone(),
             seed: self.seed,
             day,

@@ -21,9 +21,9 @@ use sync_core::store::{
 use sync_core::tie_out::TieOutRecord;
 use sync_core::{
     Batch, BatchId, Capabilities, Checkpoint, ControlTotals, Cursor, Deletion, Digest, Finding,
-    FlushReceipt, Landed, Operation, ReadRequest, Receipt, RecordId, RecordKey, Result, RunId,
-    RunMark, SchemaPlan, Sink, Source, SourceBatch, StreamDescriptor, StreamName, TotalsQuery,
-    Window,
+    FlushReceipt, Landed, Operation, ReadRequest, Receipt, RecordId, RecordKey, RecordTexts,
+    Reread, Result, RunId, RunMark, SchemaPlan, Sink, Source, SourceBatch, StreamDescriptor,
+    StreamName, TotalsQuery, Window,
 };
 use time::OffsetDateTime;
 
@@ -101,6 +101,7 @@ stepped! {
         fn discover() -> Vec<StreamDescriptor>;
         fn control_totals(query: &TotalsQuery) -> Option<ControlTotals>;
         fn existing(stream: &Arc<StreamDescriptor>, keys: &[RecordKey]) -> Option<Vec<RecordKey>>;
+        fn reread(stream: &Arc<StreamDescriptor>, records: &[RecordTexts]) -> Option<Vec<Reread>>;
     }
 
     fn name(&self) -> &str {
@@ -146,6 +147,7 @@ stepped! {
         fn check() -> Vec<Finding>;
         fn plan(stream: &StreamDescriptor) -> SchemaPlan;
         fn write(batch: &Batch) -> Receipt, named of(batch.operation(), &batch.stream().name);
+        fn rewrite(batch: &Batch) -> Receipt;
         fn flush(stream: &StreamName) -> FlushReceipt;
         fn lookup(batch: &BatchId) -> Landed;
         fn control_totals(query: &TotalsQuery) -> Option<ControlTotals>;

@@ -8,8 +8,9 @@ use futures_util::stream::{self, BoxStream};
 use futures_util::{StreamExt as _, TryStreamExt as _};
 use sync_core::ledger_check::LedgerCheck;
 use sync_core::{
-    ControlTotals, Deletion, Error, ErrorKind, Finding, ReadRequest, RecordKey, Result, Selection,
-    Severity, Source, SourceBatch, StreamDescriptor, StreamName, TotalsQuery, Window,
+    ControlTotals, Deletion, Error, ErrorKind, Finding, ReadRequest, RecordKey, RecordTexts,
+    Reread, Result, Selection, Severity, Source, SourceBatch, StreamDescriptor, StreamName,
+    TotalsQuery, Window,
 };
 use time::OffsetDateTime;
 use tokio::sync::OnceCell;
@@ -304,6 +305,15 @@ impl Source for IntacctSource {
             return Ok(None);
         }
         reader.existing(keys).await.map(Some)
+    }
+
+    async fn reread(
+        &self,
+        stream: &Arc<StreamDescriptor>,
+        records: &[RecordTexts],
+    ) -> Result<Option<Vec<Reread>>> {
+        let reader = self.reader(stream).await?;
+        reader.reread(records).await.map(Some)
     }
 
     async fn ledger_checks(&self) -> Result<Vec<LedgerCheck>> {

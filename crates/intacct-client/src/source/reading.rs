@@ -7,10 +7,11 @@ use futures_util::stream::BoxStream;
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
 use intacct_xml::FieldName;
 use intacct_xml::request::{Aggregate, Filter, Order, Query, QueryOptions, Selection, Value};
-use intacct_xml::response::Page;
+use intacct_xml::response::{Page, RejectedRecord};
 use intacct_xml::values::parse_date;
 use sync_core::{
-    Condition, Cursor, Error, ErrorKind, Origin, PeriodDay, RecordKey, Result, SourceBatch, Window,
+    Condition, Cursor, Error, ErrorKind, Origin, PeriodDay, RecordKey, RecordTexts, Reread, Result,
+    SourceBatch, Window,
 };
 use time::Date;
 
@@ -214,6 +215,35 @@ impl Reader {
         Ok(existing)
     }
 
+    /// Records from their texts, as a page of them would bring them.
+    pub(super) async fn reread(&self, records: &[RecordTexts]) -> Result<Vec<Reread>> {
+        let unread = |error| {
+            Error::new(
+                ErrorKind::Data,
+                "records cannot be read again from their texts",
+            )
+            .caused_by(error)
+        };
+        let mut columns = self
+            .client
+            .columns(Arc::clone(&self.contract.wire_schema))?;
+        for record in records {
+            columns.push_record(record).map_err(unread)?;
+        }
+        let page = columns.finish().map_err(unread)?;
+        let rows = Placed::new(self).with_paths(page.batch).await?;
+        let mut rejected = page.rejected.into_iter().peekable();
+        let mut read = 0..rows.num_rows();
+        let reread =
+            (0..).map_while(
+                |place| match rejected.next_if(|record| record.ordinal == place) {
+                    Some(record) => Some(Err(self.contract.unreadable(record))),
+                    None => read.next().map(|row| Ok(rows.slice(row, 1))),
+                },
+            );
+        Ok(reread.collect())
+    }
+
     /// All records, in the order of their key.
     pub(super) fn whole(&self) -> Batches {
         let schema = Arc::clone(&self.contract.wire_schema);
@@ -318,11 +348,9 @@ impl Reader {
     /// changed because one above them did.
     fn described(&self, pages: Pages<WalkPage<Page>>, window: Option<Window>) -> Batches {
         let rows = Rows {
-            reader: self.clone(),
+            placed: Placed::new(self),
             window,
             pages,
-            tree: None,
-            changed: HashSet::new(),
             below: None,
             ready: VecDeque::new(),
         };
@@ -344,13 +372,9 @@ pub(super) fn options() -> QueryOptions {
 
 /// Pages on their way to rows with paths.
 struct Rows {
-    reader: Reader,
+    placed: Placed,
     window: Option<Window>,
     pages: Pages<WalkPage<Page>>,
-    /// Read once there is a record to place in it.
-    tree: Option<Tree>,
-    /// The ids of the records that were read.
-    changed: HashSet<String>,
     /// The record numbers that are still to be read again.
     below: Option<Vec<String>>,
     ready: VecDeque<SourceBatch>,
@@ -365,10 +389,11 @@ impl Rows {
     async fn next(&mut self) -> Result<Option<SourceBatch>> {
         if self.below.is_none() {
             if let Some(page) = self.pages.try_next().await? {
-                let rows = self.with_paths(page.records.batch.clone()).await?;
-                return Ok(Some(batch(&self.reader.contract, rows, page)));
+                self.placed.note(&page.records.rejected);
+                let rows = self.placed.with_paths(page.records.batch.clone()).await?;
+                return Ok(Some(batch(&self.placed.reader.contract, rows, page)));
             }
-            let below = self.tree.as_ref().map(|tree| tree.below(&self.changed));
+            let below = self.placed.below();
             self.below = Some(below.unwrap_or_default());
         }
         loop {
@@ -383,6 +408,55 @@ impl Rows {
                 Some(records) if !records.is_empty() => self.again(&records).await?,
                 _ => return Ok(None),
             }
+        }
+    }
+
+    /// Records by their numbers, as far as they belong to this window or an earlier one.
+    async fn again(&mut self, records: &[String]) -> Result<()> {
+        let contract = Arc::clone(&self.placed.reader.contract);
+        let client = self.placed.reader.client.clone();
+        let key = contract.only_key()?.clone();
+        let these = Filter::one_of(key.clone(), records.iter().map(String::as_str));
+        let mut filter = these.map_err(request_error)?;
+        if let (Some(window), Some(modified)) = (self.window, &contract.descriptor.modified) {
+            let modified = contract.field_of(modified)?;
+            let until = Value::instant(window.until, client.config().source_offset);
+            let never = Filter::is_null(modified.clone());
+            filter = filter.and(Filter::less_than(modified, until).or(never));
+        }
+        let query = Query::new(contract.object.clone(), contract.select.iter().cloned())
+            .map_err(request_error)?
+            .with_filter(filter)
+            .with_order([Order::ascending(key)])
+            .with_options(options());
+        let schema = Arc::clone(&contract.wire_schema);
+        let pages: Vec<_> = client.query_batches(query, schema).try_collect().await?;
+        for page in pages {
+            let rows = self.placed.with_paths(page.records.batch).await?;
+            let mut batch = SourceBatch::new(rows);
+            let rejected = page.records.rejected.into_iter();
+            batch.rejected = rejected.map(|record| contract.unreadable(record)).collect();
+            self.ready.push_back(batch);
+        }
+        Ok(())
+    }
+}
+
+/// Rows with their places in a hierarchy.
+struct Placed {
+    reader: Reader,
+    /// Read once there is a record to place in it.
+    tree: Option<Tree>,
+    /// The ids of the records that were read.
+    changed: HashSet<String>,
+}
+
+impl Placed {
+    fn new(reader: &Reader) -> Self {
+        Self {
+            reader: reader.clone(),
+            tree: None,
+            changed: HashSet::new(),
         }
     }
 
@@ -415,34 +489,22 @@ impl Rows {
         contract.as_described(rows, Some(paths.column))
     }
 
-    /// Records by their numbers, as far as they belong to this window or an earlier one.
-    async fn again(&mut self, records: &[String]) -> Result<()> {
-        let contract = Arc::clone(&self.reader.contract);
-        let client = self.reader.client.clone();
-        let key = contract.only_key()?.clone();
-        let these = Filter::one_of(key.clone(), records.iter().map(String::as_str));
-        let mut filter = these.map_err(request_error)?;
-        if let (Some(window), Some(modified)) = (self.window, &contract.descriptor.modified) {
-            let modified = contract.field_of(modified)?;
-            let until = Value::instant(window.until, client.config().source_offset);
-            let never = Filter::is_null(modified.clone());
-            filter = filter.and(Filter::less_than(modified, until).or(never));
-        }
-        let query = Query::new(contract.object.clone(), contract.select.iter().cloned())
-            .map_err(request_error)?
-            .with_filter(filter)
-            .with_order([Order::ascending(key)])
-            .with_options(options());
-        let schema = Arc::clone(&contract.wire_schema);
-        let pages: Vec<_> = client.query_batches(query, schema).try_collect().await?;
-        for page in pages {
-            let rows = self.with_paths(page.records.batch).await?;
-            let mut batch = SourceBatch::new(rows);
-            let rejected = page.records.rejected.into_iter();
-            batch.rejected = rejected.map(|record| contract.unreadable(record)).collect();
-            self.ready.push_back(batch);
-        }
-        Ok(())
+    /// Records that were read, and cannot be kept: they need not be read again, and what stands below them
+    /// must be.
+    fn note(&mut self, rejected: &[RejectedRecord]) {
+        let Some(HierarchyFields::Parents { id, .. }) = &self.reader.contract.hierarchy else {
+            return;
+        };
+        let fields = rejected.iter().flat_map(|record| &record.fields);
+        let ids = fields
+            .filter(|(name, _)| name == id)
+            .filter_map(|(_, text)| text.clone());
+        self.changed.extend(ids);
+    }
+
+    /// The numbers of the records that stand below those that were read; none where there is no tree.
+    fn below(&self) -> Option<Vec<String>> {
+        self.tree.as_ref().map(|tree| tree.below(&self.changed))
     }
 }
 

@@ -188,6 +188,35 @@ impl Columns {
         })
     }
 
+    /// Adds a record from its texts, as if an answer had brought it: one that was rejected, with the fields
+    /// that [`RejectedRecord::fields`] has of it. It comes into the batch, or is rejected again, as it would
+    /// be there.
+    ///
+    /// # Errors
+    /// None that a record can bring about.
+    pub fn push_record(&mut self, fields: &[(String, Option<String>)]) -> Result<(), Error> {
+        loop {
+            self.begin_record("")?;
+            for (path, value) in fields {
+                let mut groups: Vec<&str> = path.split('/').collect();
+                let name = groups.pop().unwrap_or_default();
+                for group in &groups {
+                    self.begin_group(group)?;
+                }
+                match (name, value) {
+                    (TEXT, Some(text)) => self.text(text)?,
+                    _ => self.field(name, value.as_deref())?,
+                }
+                for group in groups.iter().rev() {
+                    self.end_group(group)?;
+                }
+            }
+            if let RecordEnd::Done = self.end_record()? {
+                return Ok(());
+            }
+        }
+    }
+
     /// The schema of the batches.
     pub fn schema(&self) -> &SchemaRef {
         &self.schema
@@ -315,6 +344,9 @@ impl Columns {
     }
 }
 
+/// What text beside the fields is called in a rejected record.
+const TEXT: &str = "#text";
+
 /// The name that a schema field has in answers.
 fn wire_name(field: &Field) -> String {
     field
@@ -400,12 +432,11 @@ impl RecordTarget for Columns {
     }
 
     fn text(&mut self, text: &str) -> Result<(), Error> {
-        const NAME: &str = "#text";
         if self.setting_aside.is_some() {
-            return self.field(NAME, Some(text));
+            return self.field(TEXT, Some(text));
         }
         if self.depth == 0 {
-            self.set_problem(NAME, Some(text), "text beside the fields");
+            self.set_problem(TEXT, Some(text), "text beside the fields");
         }
         Ok(())
     }

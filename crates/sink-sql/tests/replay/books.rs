@@ -34,6 +34,8 @@ pub(crate) struct Books {
     now: Mutex<i64>,
     /// What was asked of them, so that a replay can be seen to ask nothing.
     asked: Mutex<u64>,
+    /// How often it was asked what its streams are.
+    described: Mutex<u64>,
 }
 
 impl Books {
@@ -43,6 +45,7 @@ impl Books {
             unreadable: Mutex::default(),
             now: Mutex::new(START),
             asked: Mutex::default(),
+            described: Mutex::default(),
         }
     }
 
@@ -74,6 +77,10 @@ impl Books {
     }
 
     pub(crate) fn asked(&self) -> u64 {
+        self.asked_for_records() + *self.described.lock().unwrap()
+    }
+
+    pub(crate) fn asked_for_records(&self) -> u64 {
         *self.asked.lock().unwrap()
     }
 
@@ -190,7 +197,7 @@ impl Source for Books {
     }
 
     async fn discover(&self) -> Result<Vec<StreamDescriptor>> {
-        *self.asked.lock().unwrap() += 1;
+        *self.described.lock().unwrap() += 1;
         let name = StreamName::new("entry").unwrap();
         let key = vec!["recordno".to_owned()];
         let mut stream = StreamDescriptor::new(name, Self::schema(), key).unwrap();

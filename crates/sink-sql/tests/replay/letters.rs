@@ -15,11 +15,16 @@ async fn retry(world: &World) -> RetryReport {
 
 async fn retry_some(world: &World, filter: LetterFilter) -> RetryReport {
     let pipeline = world.pipeline();
-    let asked = world.books.asked();
+    let asked = world.books.asked_for_records();
     let retrying = tokio::spawn(async move { pipeline.retry_letters(&filter).await });
     let report = retrying.await.unwrap().unwrap();
-    assert_eq!(world.books.asked(), asked, "the source was asked");
+    assert_eq!(
+        world.books.asked_for_records(),
+        asked,
+        "the source was asked"
+    );
     world.assert_intact().await;
+    world.assert_marked(report.run, report.head);
     report
 }
 
@@ -197,7 +202,7 @@ pub(crate) async fn letters_of_deletes_delete(world: World) {
     world.assert_equal();
 }
 
-pub(crate) async fn letters_from_before_a_mapping_wait(mut world: World) {
+pub(crate) async fn letters_from_before_a_mapping_go_through_it(mut world: World) {
     let mapping = StreamMapping::default().add("region", Constant::Text("EMEA".into()));
     world.shaping = Shaping::default().stream(world.scope().stream, mapping);
     world.books.set(1, "good", 1);
@@ -208,11 +213,15 @@ pub(crate) async fn letters_from_before_a_mapping_wait(mut world: World) {
     world.run().await;
     world.mend();
     // What the destination refused has been through the mapping; what could not be read has not.
-    assert_eq!(counts(&retry(&world).await), (1, 0, 0, 1));
-    assert_eq!(world.rows(), ["1|good|1", "3|bad|3"]);
+    assert_eq!(counts(&retry(&world).await), (2, 0, 0, 0));
+    let rows = ["1|good|1", "2|read, after all|1725", "3|bad|3"];
+    assert_eq!(world.rows(), rows);
     assert_eq!(world.lines("SELECT DISTINCT region FROM @.entry"), ["EMEA"]);
     let statuses = world.statuses().await;
-    assert_eq!(statuses, [status("2", Open, 0), status("3", Resolved, 1)]);
+    assert_eq!(
+        statuses,
+        [status("2", Resolved, 1), status("3", Resolved, 1)]
+    );
 }
 
 pub(crate) async fn letters_of_an_open_window_take_their_place_in_it(mut world: World) {
@@ -227,9 +236,10 @@ pub(crate) async fn letters_of_an_open_window_take_their_place_in_it(mut world: 
     let report = world.run().await;
     assert!(report.streams[0].error.is_some());
     world.mend();
-    // One batch that was already prepared arrives with the retry.
+    // Batches that were already prepared arrive before the retry, one or more.
     let retried = retry(&world).await;
-    assert_eq!((only(&retried).resolved, only(&retried).refused), (2, 0));
+    assert_eq!(only(&retried).refused, 0);
+    assert!(only(&retried).resolved >= 2, "{retried:?}");
     // The window is read on from where it was left, and what comes later finds its way.
     world.run_whole().await;
     world.assert_equal();

@@ -38,7 +38,8 @@ pub(crate) async fn too_many_rejected_records_fail_the_stream_until_somebody_has
     }
     // What was settled stays, and nothing says that the window is done.
     assert_eq!(watermark(&world).await, before);
-    assert_eq!(world.rows().len(), 4);
+    // A batch that was under way then may have arrived too.
+    assert!((4..=5).contains(&world.rows().len()));
     assert_eq!(world.letters().await.len(), 4);
     // Started again by itself, it does not pass them by.
     let again = world.run().await;

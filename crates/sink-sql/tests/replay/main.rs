@@ -52,7 +52,7 @@ stories! {
         a_later_state_takes_the_place_of_a_letter
         an_unreadable_record_is_read_from_its_letter_or_named
         letters_of_deletes_delete
-        letters_from_before_a_mapping_wait
+        letters_from_before_a_mapping_go_through_it
         letters_of_an_open_window_take_their_place_in_it;
     limits:
         too_many_rejected_records_fail_the_stream_until_somebody_has_looked

@@ -24,6 +24,7 @@ async fn replay(world: &World, selection: ReplaySelection, mode: ReplayMode) -> 
     let report = replaying.await.unwrap().unwrap();
     assert_eq!(world.books.asked(), asked, "the source was asked");
     world.assert_intact().await;
+    world.assert_marked(report.run, report.head);
     report
 }
 

@@ -7,7 +7,7 @@ use std::sync::{Arc, OnceLock};
 use intacct_sync_postgres_fixture::{Database, Server};
 use secrecy::SecretString;
 use sink_sql::{PostgresOptions, PostgresSink, SqliteOptions, SqliteSink};
-use sync_core::ledger::Entry;
+use sync_core::ledger::{Entry, Head};
 use sync_core::pipeline::{Parts, Pipeline, PipelineOptions, RejectionLimit, RunReport};
 use sync_core::shape::Shaping;
 use sync_core::spool::FolderSpool;
@@ -227,6 +227,15 @@ impl World {
         let known = self.sink.ledger_entries("books").await.unwrap();
         let verdict = self.store.verify(&known).await.unwrap();
         assert!(verdict.is_intact(), "{verdict}");
+    }
+
+    /// Whether the destination keeps the end of the ledger's chain as this run left it.
+    pub(crate) fn assert_marked(&self, run: RunId, head: Head) {
+        let marks = self.lines(
+            "SELECT run_id || ' ' || ledger_sequence || ' ' || ledger_entry FROM @.sync_run",
+        );
+        let mark = format!("{run} {} {}", head.sequence, head.hash);
+        assert!(marks.contains(&mark), "{mark} is none of {marks:?}");
     }
 
     pub(crate) fn scope(&self) -> Scope {

@@ -14,7 +14,8 @@ use super::extraction::{Extraction, Halting, Piece};
 use crate::batch::{Operation, RecordKey, UnreadableRecord, record_keys};
 use crate::error::{Error, ErrorKind, Result};
 use crate::source::{Deletion, ReadRequest};
-use crate::store::Scope;
+use crate::store::LetterStatus::{Discarded, Open, Retried, Superseded};
+use crate::store::{LetterFilter, LetterPage, Scope};
 use crate::stream::{DeleteDetection, TotalsShape};
 use crate::totals::{ControlTotals, TotalsQuery};
 
@@ -26,6 +27,8 @@ const MOST_DAYS: usize = 1_000;
 
 /// Where a stream has more dead letters, numbers of records tell nothing of deletes, and keys are compared.
 const MOST_LETTERS: usize = 10_000;
+/// Dead letters that are in memory at once.
+const LETTERS_A_PAGE: usize = 500;
 
 impl Extraction {
     /// Hands over the deletes of a window whose changes are all handed over. Gives the source's totals
@@ -228,20 +231,36 @@ impl Extraction {
 
     async fn undelivered_to(&self, scope: &Scope) -> Result<Option<u64>> {
         let Parts { source, store, .. } = &self.pipeline.parts;
-        let letters = store.dead_letters(scope, MOST_LETTERS).await?;
-        if letters.len() == MOST_LETTERS || letters.iter().any(|letter| letter.key.is_none()) {
-            return Ok(None);
+        let mut filter = LetterFilter::of(scope);
+        // What is resolved was delivered.
+        filter.statuses = vec![Open, Retried, Superseded, Discarded];
+        let (mut after, mut letters) = (None, 0);
+        let mut undelivered: HashSet<RecordKey> = HashSet::new();
+        loop {
+            let limit = LETTERS_A_PAGE;
+            let page = store.letters(&filter, LetterPage { after, limit }).await?;
+            let Some(last) = page.last() else {
+                return Ok(Some(undelivered.len() as u64));
+            };
+            after = Some(last.id);
+            letters += page.len();
+            let keys = page.into_iter().map(|letter| letter.content.key);
+            let keys: Option<BTreeSet<_>> = keys.collect();
+            let Some(keys) = keys.filter(|_| letters <= MOST_LETTERS) else {
+                return Ok(None);
+            };
+            let mut keys: Vec<_> = keys.into_iter().collect();
+            let live = store.live_keys(scope, &keys).await?;
+            let live: HashSet<_> = live.into_iter().collect();
+            keys.retain(|key| !live.contains(key) && !undelivered.contains(key));
+            if keys.is_empty() {
+                continue;
+            }
+            match source.existing(&self.stream, &keys).await? {
+                Some(existing) => undelivered.extend(existing),
+                None => return Ok(None),
+            }
         }
-        let keys: BTreeSet<_> = letters.into_iter().filter_map(|it| it.key).collect();
-        let mut keys: Vec<_> = keys.into_iter().collect();
-        let live = store.live_keys(scope, &keys).await?;
-        let live: HashSet<_> = live.into_iter().collect();
-        keys.retain(|key| !live.contains(key));
-        if keys.is_empty() {
-            return Ok(Some(0));
-        }
-        let existing = source.existing(&self.stream, &keys).await?;
-        Ok(existing.map(|existing| existing.len() as u64))
     }
 
     /// The source's totals, if it has as many records as were delivered to each sink that is in step,

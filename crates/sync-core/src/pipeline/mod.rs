@@ -10,14 +10,13 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use futures_util::StreamExt as _;
-use futures_util::future::{Either, join_all, select};
+use futures_util::future::{Either, select};
 use futures_util::stream::FuturesUnordered;
 use tokio::sync::{mpsc, oneshot};
 use tracing::Instrument as _;
 
 use crate::clock::{Clock, Sleeper, SystemClock, TokioSleeper};
 use crate::error::{Error, ErrorKind, Result};
-use crate::finding::{Finding, Severity};
 use crate::id::RunId;
 use crate::run_mark::RunMark;
 use crate::shape::{HashKeys, Shaping};
@@ -44,6 +43,7 @@ mod rejections;
 mod replay;
 mod report;
 mod retry;
+mod run_marks;
 mod spool_room;
 mod stream_run;
 mod tie_out;
@@ -62,6 +62,7 @@ pub use report::{CheckReport, RunReport, StreamReport};
 pub use retry::{RetryReport, StreamRetry, UnfitLetter};
 
 use delivery::Turn;
+use run_marks::keep_marks;
 use spool_room::{SpooledSince, shared_spool};
 use stream_run::{Outcome, StreamRun};
 
@@ -265,25 +266,17 @@ impl Pipeline {
         };
         let marks = destinations.iter().map(|to| {
             let mark = self.mark(&report, to.sink.name());
-            async move { (to.sink.name(), to.sink.keep_run(&mark).await) }
+            (Arc::clone(&to.sink), mark)
         });
-        let kept = join_all(marks).await;
-        for (sink, kept) in kept {
-            if let Err(error) = kept {
-                let what = format!("the end of the run is not noted there: {}", error.chain());
-                let finding = Finding::new(Severity::Warning, sink, what);
-                report.findings.push(finding);
-            }
-        }
+        let not_kept = keep_marks(marks.collect()).await;
+        report.findings.extend(not_kept);
         self.observer.observe(Event::RunEnded { report: &report });
         Ok(report)
     }
 
     /// What a destination keeps of the run, which is nothing of what became of it in others.
     fn mark(&self, report: &RunReport, sink: &str) -> RunMark {
-        let company = self.parts.source.company();
-        let head = (report.head.sequence, report.head.hash);
-        let mut mark = RunMark::new(report.run, &self.name, company, self.clock.now(), head);
+        let mut mark = self.mark_of(report.run, report.head);
         let mut of_this = report.clone();
         of_this.streams.retain(|stream| stream.sink == sink);
         of_this.checks.retain(|check| check.sink == sink);

@@ -44,6 +44,16 @@ impl Concealed {
         Self(concealed)
     }
 
+    /// Whether the destination gets nothing of this column.
+    pub(super) fn leaves_out(&self, name: &str) -> bool {
+        matches!(self.0.get(&folded(name)), Some(Conceal::LeaveOut))
+    }
+
+    /// Whether the destination gets another value than the source has.
+    pub(super) fn treats(&self, name: &str) -> bool {
+        matches!(self.0.get(&folded(name)), Some(Conceal::Treat(_)))
+    }
+
     pub(super) fn conceal(&self, letters: &mut [UnreadableRecord]) {
         if self.0.is_empty() {
             return;

@@ -31,4 +31,4 @@ pub use resolve::{Decision, Difference};
 
 pub(crate) use mapped::{Mapped, refusal};
 pub(crate) use source::ShapedSource;
-pub(crate) use stage::Shape;
+pub(crate) use stage::{Errand, Shape};

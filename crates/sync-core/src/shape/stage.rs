@@ -145,6 +145,16 @@ impl Shape {
         })
     }
 
+    /// Whether the mapping drops a column, by the name that the stream or its source gives it.
+    pub(crate) fn drops(&self, column: &str) -> bool {
+        self.concealed.leaves_out(column)
+    }
+
+    /// Whether the mapping hashes or masks a column, by the name that the stream or its source gives it.
+    pub(crate) fn hides(&self, column: &str) -> bool {
+        self.concealed.treats(column)
+    }
+
     /// What is promised of it from now on.
     pub(crate) fn contract(&self) -> &Contract {
         &self.contract

@@ -174,9 +174,12 @@ impl Pipeline {
         }
         let told = serde_json::json!({ "replayed": &reports });
         let head = store.end_run(run, &told.to_string()).await?;
+        let sinks = (reports.iter()).map(|it| (it.sink.as_str(), it.is_complete()));
+        let findings = self.keep_sent_again(run, head, sinks).await;
         let report = ReplayReport {
             run,
             streams: reports,
+            findings,
             head,
             elapsed: begun.elapsed(),
         };

@@ -6,6 +6,7 @@ use serde::Serialize;
 
 use super::super::report::seconds;
 use super::selection::Selected;
+use crate::finding::Finding;
 use crate::id::{BatchId, RunId};
 use crate::ledger::Head;
 use crate::stream::StreamName;
@@ -18,7 +19,9 @@ pub struct ReplayReport {
     pub run: RunId,
     /// The streams, in the order in which they were taken.
     pub streams: Vec<StreamReplay>,
-    /// The end of the ledger's chain once it was over.
+    /// What a person must know: destinations that could not note the replay's end.
+    pub findings: Vec<Finding>,
+    /// The end of the ledger's chain once it was over. Destinations keep it too.
     pub head: Head,
     /// How long it took, in seconds.
     #[serde(serialize_with = "seconds")]

@@ -15,6 +15,7 @@ use super::report::seconds;
 use super::{Destination, Parts, Pipeline, concerns_one_stream};
 use crate::batch::{Batch, BatchPlace, Operation, Records};
 use crate::error::{Error, ErrorKind, Result};
+use crate::finding::Finding;
 use crate::id::{BatchId, RunId};
 use crate::ledger::Head;
 use crate::store::{
@@ -24,6 +25,7 @@ use crate::stream::StreamName;
 use crate::window::{Checkpoint, Window};
 
 mod typed;
+mod unread;
 
 /// What a retry did.
 #[derive(Clone, Debug, Serialize)]
@@ -33,7 +35,9 @@ pub struct RetryReport {
     pub run: RunId,
     /// The streams.
     pub streams: Vec<StreamRetry>,
-    /// The end of the ledger's chain once it was over.
+    /// What a person must know: destinations that could not note the retry's end.
+    pub findings: Vec<Finding>,
+    /// The end of the ledger's chain once it was over. Destinations keep it too.
     pub head: Head,
     /// How long it took, in seconds.
     #[serde(serialize_with = "seconds")]
@@ -43,9 +47,7 @@ pub struct RetryReport {
 impl RetryReport {
     /// Whether nothing of what was chosen waits any more.
     pub fn is_complete(&self) -> bool {
-        let complete =
-            |it: &StreamRetry| it.error.is_none() && it.refused == 0 && it.unfit.is_empty();
-        self.streams.iter().all(complete)
+        self.streams.iter().all(StreamRetry::is_complete)
     }
 }
 
@@ -85,13 +87,15 @@ pub struct UnfitLetter {
 
 impl Pipeline {
     /// Sends the records of waiting dead letters again, each with the id of its content, in batches of
-    /// their own. The source is not asked anything.
+    /// their own. The source is not asked for records.
     ///
     /// A letter whose record was delivered in a later state meanwhile, or was rejected in one, is closed as
     /// superseded instead. One that arrives is closed with the batch's id; one that is refused again
-    /// counts another attempt. Records that could not be read are read from the letter's texts as the
-    /// stream's columns write theirs; those in another form wait on, and are named in the report, and so
-    /// are those of streams with a mapping, which such records have not been through.
+    /// counts another attempt. Records that could not be read are read again from the letter's texts, by
+    /// the source ([`Source::reread`](crate::Source::reread)) or, where it cannot, as the stream's columns
+    /// write theirs, and go through the stream's mapping and contract as they are now: so they arrive once a
+    /// field has another type, is dropped by the mapping, or is allowed by the contract. Those that still do
+    /// not fit wait on, and are named in the report.
     ///
     /// `filter` chooses among the waiting letters of this pipeline on the way to its sinks: what it says of
     /// pipeline and status is not looked at.
@@ -159,9 +163,12 @@ impl Pipeline {
         }
         let told = serde_json::json!({ "retried": &reports });
         let head = store.end_run(run, &told.to_string()).await?;
+        let sinks = (reports.iter()).map(|it| (it.sink.as_str(), it.is_complete()));
+        let findings = self.keep_sent_again(run, head, sinks).await;
         Ok(RetryReport {
             run,
             streams: reports,
+            findings,
             head,
             elapsed: begun.elapsed(),
         })
@@ -219,6 +226,11 @@ const LETTERS_AT_ONCE: usize = 1_000;
 const FIRST_ORDINAL: u64 = 1 << 32;
 
 impl StreamRetry {
+    /// Whether nothing of what was chosen waits any more.
+    pub fn is_complete(&self) -> bool {
+        self.error.is_none() && self.refused == 0 && self.unfit.is_empty()
+    }
+
     fn new(scope: &Scope) -> Self {
         Self {
             stream: scope.stream.clone(),
@@ -269,22 +281,18 @@ async fn send(
 ) -> Result<()> {
     let stream = &delivery.stream;
     let (mut sent, mut rows) = (Vec::new(), Vec::new());
-    let mappings = &delivery.pipeline.options.shaping.streams;
-    let is_mapped =
-        (mappings.get(&stream.name)).is_some_and(|it| !it.columns.is_empty() || !it.add.is_empty());
+    let unread = letters.iter().filter(|letter| letter.batch.is_none());
+    let unread: Vec<_> = unread.map(|letter| &letter.content).collect();
+    let mut reread = unread::rows(delivery, &unread).await?.into_iter();
     for letter in letters {
-        if is_mapped && letter.batch.is_none() {
-            report.unfit.push(UnfitLetter {
-                letter: letter.id,
-                column: letter.content.column.clone().unwrap_or_default(),
-                reason:
-                    "the letter holds the record as it came, before the stream's mapping: it comes \
-                         again when the record changes at the source"
-                        .to_owned(),
-            });
-            continue;
-        }
-        match typed::row(stream, &letter.content)? {
+        let row = match letter.batch {
+            Some(_) => typed::row(stream, &letter.content)?,
+            None => match reread.next() {
+                Some(row) => row,
+                None => continue,
+            },
+        };
+        match row {
             Ok(row) => {
                 sent.push(*letter);
                 rows.push(row);
@@ -292,7 +300,7 @@ async fn send(
             Err(unfit) => report.unfit.push(UnfitLetter {
                 letter: letter.id,
                 column: unfit.column,
-                reason: unfit.reason.to_owned(),
+                reason: unfit.reason,
             }),
         }
     }

@@ -20,7 +20,7 @@ use crate::stream::{StreamDescriptor, metadata};
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Unfit {
     pub(super) column: String,
-    pub(super) reason: &'static str,
+    pub(super) reason: String,
 }
 
 /// What was to be done with the record when it was rejected.
@@ -45,17 +45,26 @@ pub(super) fn row(
     letter: &DeadLetter,
 ) -> Result<std::result::Result<RecordBatch, Unfit>> {
     let whole = operation(letter) == Operation::Upsert;
+    of_fields(stream, &letter.fields, whole)
+}
+
+/// The row of these texts: with the stream's columns, or its key's alone.
+pub(super) fn of_fields(
+    stream: &StreamDescriptor,
+    letter: &[(String, Option<String>)],
+    whole: bool,
+) -> Result<std::result::Result<RecordBatch, Unfit>> {
     let wanted = |field: &&Arc<Field>| whole || stream.key.contains(field.name());
     let fields: Vec<_> = stream.schema.fields().iter().filter(wanted).collect();
     let mut texts: Vec<Option<&str>> = vec![None; fields.len()];
-    for (name, text) in &letter.fields {
+    for (name, text) in letter {
         if system::ALL.contains(&name.as_str()) {
             continue;
         }
         let Some(place) = fields.iter().position(|field| is_called(field, name)) else {
             return Ok(Err(Unfit {
                 column: name.clone(),
-                reason: "the stream has no column for this field",
+                reason: "the stream has no column for this field".into(),
             }));
         };
         texts[place] = text.as_deref();
@@ -88,7 +97,7 @@ fn is_called(field: &Field, name: &str) -> bool {
 fn unfit(field: &Field, reason: &'static str) -> Unfit {
     Unfit {
         column: field.name().clone(),
-        reason,
+        reason: reason.into(),
     }
 }
 

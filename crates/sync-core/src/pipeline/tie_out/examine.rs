@@ -121,23 +121,19 @@ impl<'a> Examiner<'a> {
             self.landed(conditions, &mut sides).await?;
         }
         // Some may stand in another group on the other side.
-        if let [key] = &stream.key[..] {
-            let only = |some: &BTreeMap<RecordKey, Side>, others: &BTreeMap<RecordKey, Side>| {
-                let only = some.keys().filter(|key| !others.contains_key(*key));
-                only.cloned().collect::<Vec<_>>()
-            };
-            let (only_ours, only_theirs) = (
-                only(&sides.ours, &sides.theirs),
-                only(&sides.theirs, &sides.ours),
-            );
-            for keys in only_theirs.chunks(KEYS_A_QUERY) {
-                let these = Condition::one_of(key, keys.iter().map(RecordKey::as_str));
-                self.read(vec![these], &mut sides).await?;
-            }
-            for keys in only_ours.chunks(KEYS_A_QUERY) {
-                let these = Condition::one_of(key, keys.iter().map(RecordKey::as_str));
-                self.landed(vec![these], &mut sides).await?;
-            }
+        let only = |some: &BTreeMap<RecordKey, Side>, others: &BTreeMap<RecordKey, Side>| {
+            let only = some.keys().filter(|key| !others.contains_key(*key));
+            only.cloned().collect::<Vec<_>>()
+        };
+        let (only_ours, only_theirs) = (
+            only(&sides.ours, &sides.theirs),
+            only(&sides.theirs, &sides.ours),
+        );
+        for these in exactly(&stream.key, &only_theirs) {
+            self.read(these, &mut sides).await?;
+        }
+        for these in exactly(&stream.key, &only_ours) {
+            self.landed(these, &mut sides).await?;
         }
         Ok(sides)
     }
@@ -290,20 +286,17 @@ impl<'a> Examiner<'a> {
         } = self.comparison;
         let mut contribution = Contribution::default();
         let keys: Vec<_> = keys.into_iter().collect();
-        if let [column] = &stream.key[..] {
-            for keys in keys.chunks(KEYS_A_QUERY) {
-                let these = Condition::one_of(column, keys.iter().map(RecordKey::as_str));
-                for (position, grouping) in stream.totals.groupings().enumerate() {
-                    let query: TotalsQuery =
-                        self.comparison.query(grouping).matching(these.clone());
-                    let ours = source.control_totals(&query).await?;
-                    for (group, totals) in ours.into_iter().flat_map(|it| it.groups) {
-                        contribution.add(position, &group, &totals)?;
-                    }
-                    let theirs = sink.control_totals(&query).await?;
-                    for (group, totals) in theirs.into_iter().flat_map(|it| it.groups) {
-                        contribution.subtract(position, &group, &totals)?;
-                    }
+        for these in exactly(&stream.key, &keys) {
+            for (position, grouping) in stream.totals.groupings().enumerate() {
+                let mut query: TotalsQuery = self.comparison.query(grouping);
+                query.matching.clone_from(&these);
+                let ours = source.control_totals(&query).await?;
+                for (group, totals) in ours.into_iter().flat_map(|it| it.groups) {
+                    contribution.add(position, &group, &totals)?;
+                }
+                let theirs = sink.control_totals(&query).await?;
+                for (group, totals) in theirs.into_iter().flat_map(|it| it.groups) {
+                    contribution.subtract(position, &group, &totals)?;
                 }
             }
         }
@@ -367,6 +360,39 @@ impl<'a> Examiner<'a> {
         };
         is_closed(self.value(period, side), *closed_through)
     }
+}
+
+/// Conditions that these records meet and no others, for as few queries as may be. Of keys with several
+/// columns, those that have all but one in common are asked for together.
+fn exactly(columns: &[String], keys: &[RecordKey]) -> Vec<Vec<Condition>> {
+    let values: Vec<Vec<&str>> = keys.iter().map(|key| key.values().collect()).collect();
+    let different = |position: usize| {
+        let of_column = values.iter().map(|values| values.get(position));
+        of_column.collect::<BTreeSet<_>>().len()
+    };
+    let Some(listed) = (0..columns.len()).max_by_key(|position| different(*position)) else {
+        return Vec::new();
+    };
+    let mut together: BTreeMap<Vec<&str>, Vec<&str>> = BTreeMap::new();
+    for mut common in values.into_iter().filter(|it| it.len() == columns.len()) {
+        let own = common.remove(listed);
+        together.entry(common).or_default().push(own);
+    }
+    let mut queries = Vec::new();
+    for (common, own) in together {
+        let others = columns
+            .iter()
+            .enumerate()
+            .filter(|(position, _)| *position != listed);
+        let common = others.zip(common);
+        let common = common.map(|((_, column), value)| Condition::is(column, value));
+        let common: Vec<_> = common.collect();
+        for own in own.chunks(KEYS_A_QUERY) {
+            let listed = Condition::one_of(&columns[listed], own.iter().copied());
+            queries.push(common.iter().cloned().chain([listed]).collect());
+        }
+    }
+    queries
 }
 
 /// Whether a day, as `2026-01-31`, is one of those that are closed.
