@@ -32,7 +32,7 @@ pub fn settings(gateway: &str, password: &str) -> ClientConfig {
     .with_endpoint(gateway, EndpointTrust::SameHost)
 }
 
-pub use warehouse::Warehouse;
+pub use warehouse::{DATASET, Warehouse, bigquery};
 
 /// Everything between a gateway and a warehouse.
 #[derive(Debug)]

@@ -6,8 +6,10 @@ use std::path::Path;
 use std::time::Duration;
 
 use intacct_sync_postgres_fixture::{Database, Server};
+use intacct_sync_tests::DATASET;
 use serde_json::Value;
 use tempfile::TempDir;
+use vendor_sims::bigquery::{Limits, RunningSimulator};
 
 use crate::agreement::assert_agreement;
 use crate::books::{Books, present};
@@ -164,6 +166,42 @@ pub(crate) struct History {
     set_back: i64,
     database: Option<&'static Database<'static>>,
     _folder: TempDir,
+    _simulator: Option<SimulatedBigQuery>,
+}
+
+/// A simulated BigQuery on a thread of its own, because tests wait for their children without letting
+/// anything else run.
+struct SimulatedBigQuery {
+    url: String,
+    /// It ends when this is dropped.
+    _end: tokio::sync::oneshot::Sender<()>,
+}
+
+impl SimulatedBigQuery {
+    fn start() -> Self {
+        let (told, url) = std::sync::mpsc::channel();
+        let (end, ended) = tokio::sync::oneshot::channel();
+        std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread();
+            let runtime = { runtime }.enable_all().build().unwrap();
+            runtime.block_on(async {
+                let simulator = RunningSimulator::builder()
+                    .without_authentication()
+                    .dataset(DATASET, "EU")
+                    .job_polls(0)
+                    .limits(Limits::without_rates())
+                    .start()
+                    .await
+                    .unwrap();
+                told.send(simulator.url().to_owned()).unwrap();
+                let _ = ended.await;
+            });
+        });
+        Self {
+            url: url.recv().unwrap(),
+            _end: end,
+        }
+    }
 }
 
 impl History {
@@ -192,11 +230,16 @@ impl History {
             false => tempfile::tempdir(),
         };
         let folder = folder.unwrap();
+        let simulator = match sink {
+            Engine::BigQuery | Engine::BigQueryStreaming => Some(SimulatedBigQuery::start()),
+            _ => None,
+        };
+        let simulated = simulator.as_ref().map(|simulator| simulator.url.clone());
         let home = Home {
             folder: folder.path().to_owned(),
             store,
             sink,
-            settings: database.map(Database::settings),
+            settings: database.map(Database::settings).or(simulated),
         };
         Self {
             home,
@@ -205,6 +248,7 @@ impl History {
             set_back: 0,
             database,
             _folder: folder,
+            _simulator: simulator,
         }
     }
 
@@ -302,8 +346,8 @@ impl History {
     pub(crate) fn now(&self, day: u32) -> i64 {
         present(day) - self.set_back
             + match self.home.store {
-                Engine::Sqlite => 0,
                 Engine::Postgres => 61 * i64::from(self.runs),
+                _ => 0,
             }
     }
 }

@@ -4,6 +4,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
+use intacct_sync_tests::bigquery;
+use sink_bigquery::sink::{BigQuerySink, Mode};
 use sink_sql::{PostgresOptions, PostgresSink, SqliteOptions, SqliteSink};
 use sync_core::clock::{Clock, ManualClock, Sleeper};
 use sync_core::pipeline::{Parts, Pipeline, PipelineOptions};
@@ -23,6 +25,10 @@ const RETENTION: std::time::Duration = std::time::Duration::from_secs(30 * 60 * 
 pub(crate) enum Engine {
     Sqlite,
     Postgres,
+    /// A dataset into which batches are merged.
+    BigQuery,
+    /// One into which they are streamed.
+    BigQueryStreaming,
 }
 
 /// A folder, and perhaps a database.
@@ -31,7 +37,7 @@ pub(crate) struct Home {
     pub(crate) folder: PathBuf,
     pub(crate) store: Engine,
     pub(crate) sink: Engine,
-    /// How to connect to the database.
+    /// How to connect to the database, or to the simulated BigQuery.
     pub(crate) settings: Option<String>,
 }
 
@@ -68,6 +74,14 @@ impl Home {
                 let options = PostgresOptions::default().clock(clock);
                 Arc::new(PostgresSink::open(&self.settings().into(), options)?)
             }
+            Engine::BigQuery | Engine::BigQueryStreaming => {
+                let (client, mut options) = bigquery(&self.settings()).unwrap();
+                if self.sink == Engine::BigQueryStreaming {
+                    options = options.mode(Mode::Streaming);
+                    options.cold_table = std::time::Duration::ZERO;
+                }
+                Arc::new(BigQuerySink::new(client, options.clock(clock)))
+            }
         })
     }
 
@@ -86,6 +100,7 @@ impl Home {
                 options.clock = clock;
                 Arc::new(PostgresStore::open(&self.settings().into(), options).await?)
             }
+            other => panic!("{other:?} is no store"),
         })
     }
 
@@ -107,6 +122,7 @@ impl Home {
         let sink = match self.sink {
             Engine::Sqlite => "sqlite",
             Engine::Postgres => "postgres",
+            Engine::BigQuery | Engine::BigQueryStreaming => "bigquery",
         };
         Scope {
             pipeline: PIPELINE.into(),

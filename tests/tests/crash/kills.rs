@@ -67,6 +67,16 @@ async fn postgres_into_postgres() {
     kill_everywhere(Engine::Postgres, Engine::Postgres, 4).await;
 }
 
+#[tokio::test]
+async fn sqlite_into_bigquery() {
+    kill_everywhere(Engine::Sqlite, Engine::BigQuery, 5).await;
+}
+
+#[tokio::test]
+async fn sqlite_into_bigquery_by_streaming() {
+    kill_everywhere(Engine::Sqlite, Engine::BigQueryStreaming, 6).await;
+}
+
 /// Histories until there were enough kills, and some at each border that any run has reached.
 async fn kill_everywhere(store: Engine, sink: Engine, seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);

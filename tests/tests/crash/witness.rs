@@ -113,10 +113,13 @@ impl Witness {
                 let session = self.session().await;
                 session.batch_execute(&statements).await.unwrap();
             }
+            // There are no triggers.
+            Engine::BigQuery | Engine::BigQueryStreaming => {}
         }
     }
 
-    pub(crate) async fn seen(&self) -> Seen {
+    /// Nothing where the destination has no triggers.
+    pub(crate) async fn seen(&self) -> Option<Seen> {
         let writes = |rows: i64, records: i64| Writes {
             rows: rows.unsigned_abs(),
             records: records.unsigned_abs(),
@@ -128,7 +131,7 @@ impl Witness {
                 let seen = select.query_map([], |row| {
                     Ok(((row.get(0)?, row.get(1)?), writes(row.get(2)?, row.get(3)?)))
                 });
-                seen.unwrap().map(Result::unwrap).collect()
+                Some(seen.unwrap().map(Result::unwrap).collect())
             }
             Engine::Postgres => {
                 let session = self.session().await;
@@ -136,8 +139,9 @@ impl Witness {
                 let seen = rows
                     .iter()
                     .map(|row| ((row.get(0), row.get(1)), writes(row.get(2), row.get(3))));
-                seen.collect()
+                Some(seen.collect())
             }
+            Engine::BigQuery | Engine::BigQueryStreaming => None,
         }
     }
 
