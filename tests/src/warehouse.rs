@@ -153,7 +153,10 @@ async fn ask(sink: &BigQuerySink, sql: String) -> sink_bigquery::Result<Rows> {
     let fields = answer.schema().fields.iter();
     rows.columns = fields.map(|field| field.name.clone()).collect();
     for row in answer.all().await? {
-        let cells = rows.columns.iter().map(|name| Ok(row.text(name)?.map(str::to_owned)));
+        let cells = rows
+            .columns
+            .iter()
+            .map(|name| Ok(row.text(name)?.map(str::to_owned)));
         rows.rows.push(cells.collect::<sink_bigquery::Result<_>>()?);
     }
     Ok(rows)

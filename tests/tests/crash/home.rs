@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use serde::{Deserialize, Serialize};
 use intacct_sync_tests::bigquery;
+use serde::{Deserialize, Serialize};
 use sink_bigquery::sink::{BigQuerySink, Mode};
 use sink_sql::{PostgresOptions, PostgresSink, SqliteOptions, SqliteSink};
 use sync_core::clock::{Clock, ManualClock, Sleeper};

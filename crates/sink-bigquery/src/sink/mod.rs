@@ -23,4 +23,5 @@ mod totals;
 mod warehouse;
 
 pub use destination::BigQuerySink;
+pub use encoding::LoadBody;
 pub use options::{BigQuerySinkOptions, Mode, ReportingColumns};

@@ -21,7 +21,7 @@ use time::OffsetDateTime;
 
 use super::bookkeeping::{self, Mark};
 use super::column_type::ColumnType;
-use super::encoding::{Body, Sendable};
+use super::encoding::{LoadBody, Sendable};
 use super::failure::{failed, while_doing};
 use super::moment;
 use super::planning::ExistingTable;
@@ -211,7 +211,7 @@ impl Delivery<'_> {
     }
 
     /// Loads the rows into the staging table.
-    async fn load(&self, body: Body, schema: TableSchema, made_at: Option<i64>) -> Result<()> {
+    async fn load(&self, body: LoadBody, schema: TableSchema, made_at: Option<i64>) -> Result<()> {
         let rows = body.rows;
         let job = LoadJob::new(self.staging()?, Format::Ndjson)
             .with_schema(schema)
@@ -348,7 +348,7 @@ pub(super) fn synced_at(batch: &Batch) -> Result<OffsetDateTime> {
 }
 
 /// Encodes rows where they hold nothing else up.
-async fn encoded(sendable: Sendable) -> Result<Body> {
+async fn encoded(sendable: Sendable) -> Result<LoadBody> {
     let encoded = tokio::task::spawn_blocking(move || sendable.lines()).await;
     encoded.map_err(|error| {
         let what = "the rows could not be encoded";
