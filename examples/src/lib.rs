@@ -1,5 +1,8 @@
-//! What the examples share: the simulated company's credentials, tables, errors as one line.
+//! What the examples share: the simulated company's credentials, progress, tables, runs told, errors as one
+//! line.
 
 pub mod failure;
+pub mod progress;
+pub mod runs;
 pub mod simulated;
 pub mod tables;

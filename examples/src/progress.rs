@@ -11,7 +11,7 @@ use sync_core::StreamName;
 use sync_core::pipeline::{Event, Observer};
 
 /// Shows a bar for each stream that is being worked on. Silent where nobody looks.
-pub(crate) struct Progress {
+pub struct Progress {
     all: MultiProgress,
     bars: Mutex<HashMap<StreamName, ProgressBar>>,
     speaks: bool,
@@ -26,7 +26,8 @@ impl fmt::Debug for Progress {
 }
 
 impl Progress {
-    pub(crate) fn new(speaks: bool) -> Self {
+    /// Shows bars and texts where `speaks`, and nothing else.
+    pub fn new(speaks: bool) -> Self {
         let target = if speaks {
             ProgressDrawTarget::stderr()
         } else {
@@ -39,18 +40,21 @@ impl Progress {
         }
     }
 
-    pub(crate) fn say(&self, text: &str) {
+    /// A line of text.
+    #[expect(clippy::print_stderr, reason = "what it is for")]
+    pub fn say(&self, text: &str) {
         if self.speaks {
             eprintln!("{text}");
         }
     }
 
-    pub(crate) fn heading(&self, text: &str) {
+    /// A line of text with a blank one before.
+    pub fn heading(&self, text: &str) {
         self.say(&format!("\n{text}"));
     }
 
     /// Clears what is left on the screen.
-    pub(crate) fn finish(&self) {
+    pub fn finish(&self) {
         for (_, bar) in self
             .bars
             .lock()
@@ -63,7 +67,7 @@ impl Progress {
     }
 
     /// Sets a stream's bar.
-    pub(crate) fn set(&self, stream: &StreamName, position: u64, length: u64) {
+    pub fn set(&self, stream: &StreamName, position: u64, length: u64) {
         let bar = self.bar(stream);
         bar.set_length(length);
         bar.set_position(position);

@@ -20,7 +20,7 @@ use sync_core::{Source as _, StreamDescriptor};
 use crate::Books;
 use crate::company::Company;
 use crate::options::Options;
-use crate::progress::Progress;
+use intacct_sync_examples::progress::Progress;
 
 /// Differences that are named; more are only counted.
 const NAMED: usize = 20;

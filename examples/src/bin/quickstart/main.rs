@@ -16,6 +16,7 @@ use anyhow::{Context as _, Result};
 use clap::Parser as _;
 use intacct_client::Client;
 use intacct_client::source::IntacctSource;
+use intacct_sync_examples::progress::Progress;
 use intacct_sync_examples::{failure::one_line, simulated};
 use sync_core::pipeline::{Parts, Pipeline, PipelineOptions};
 use sync_core::spool::FolderSpool;
@@ -26,7 +27,6 @@ mod compare;
 mod destination;
 mod diary;
 mod options;
-mod progress;
 mod queries;
 mod report;
 
@@ -34,7 +34,6 @@ use company::Company;
 use destination::Destination;
 use diary::Diary;
 use options::Options;
-use progress::Progress;
 use report::Outcome;
 
 fn main() -> ExitCode {

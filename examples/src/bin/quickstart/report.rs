@@ -4,11 +4,11 @@ use std::io::{self, Write};
 use std::time::Instant;
 
 use comfy_table::{Cell, Table};
+use intacct_sync_examples::runs::{objections, records_per_second, runs, tie_out};
 use intacct_sync_examples::tables::{grouped, right, table};
 use serde_json::json;
-use sync_core::Severity;
 use sync_core::ledger::Verification;
-use sync_core::pipeline::{RunReport, TieOut};
+use sync_core::pipeline::RunReport;
 
 use crate::company::{Change, Changed};
 use crate::compare::Comparison;
@@ -126,14 +126,6 @@ fn verdict(ties_out: bool) -> &'static str {
     }
 }
 
-fn records_per_second(run: &RunReport) -> u64 {
-    let written: u64 = run.streams.iter().map(|stream| stream.written).sum();
-    let millis = u64::try_from(run.elapsed.as_millis())
-        .unwrap_or(u64::MAX)
-        .max(1);
-    written.saturating_mul(1000) / millis
-}
-
 fn told(change: &Change) -> String {
     let sum = |of: fn(&Changed) -> u64| change.values().map(of).sum::<u64>();
     format!(
@@ -142,112 +134,6 @@ fn told(change: &Change) -> String {
         sum(|changed| changed.updated),
         sum(|changed| changed.deleted)
     )
-}
-
-fn runs(run: &RunReport) -> Table {
-    let mut table = table(&[
-        "stream",
-        "read",
-        "written",
-        "unchanged",
-        "deleted",
-        "rejected",
-        "calls",
-        "seconds",
-    ]);
-    let mut sums = [0; 6];
-    for stream in &run.streams {
-        let numbers = [
-            stream.read,
-            stream.written,
-            stream.unchanged,
-            stream.deleted,
-            stream.rejected,
-            stream.calls,
-        ];
-        for (sum, number) in sums.iter_mut().zip(numbers) {
-            *sum += number;
-        }
-        row(
-            &mut table,
-            stream.stream.as_str(),
-            numbers,
-            stream.elapsed.as_secs_f64(),
-        );
-    }
-    row(&mut table, "all", sums, run.elapsed.as_secs_f64());
-    table
-}
-
-fn row(table: &mut Table, name: &str, numbers: [u64; 6], seconds: f64) {
-    let mut cells = vec![Cell::new(name)];
-    cells.extend(numbers.map(|number| right(grouped(number))));
-    cells.push(right(format!("{seconds:.2}")));
-    table.add_row(cells);
-}
-
-fn tie_out(run: &RunReport) -> Table {
-    let mut table = table(&[
-        "stream",
-        "verdict",
-        "records",
-        "totals compared",
-        "deletes found by",
-        "as of",
-    ]);
-    for stream in &run.streams {
-        let (verdict, numbers, as_of) = match &stream.tie_out {
-            TieOut::Equal {
-                as_of,
-                records,
-                groups,
-                sums,
-                ..
-            } => ("equal", Some((*records, groups * (sums + 1))), Some(as_of)),
-            TieOut::Explained { as_of, .. } => ("explained", None, Some(as_of)),
-            TieOut::Different { as_of, .. } => ("DIFFERENT", None, Some(as_of)),
-            _ => ("not compared", None, None),
-        };
-        let (records, totals) = numbers.unzip();
-        table.add_row(vec![
-            Cell::new(&stream.stream),
-            Cell::new(verdict),
-            right(records.map(grouped).unwrap_or_default()),
-            right(totals.map(grouped).unwrap_or_default()),
-            Cell::new(stream.delete_detection),
-            Cell::new(
-                as_of
-                    .map(|as_of| sync_core::window::rfc3339(*as_of))
-                    .unwrap_or_default(),
-            ),
-        ]);
-    }
-    table
-}
-
-/// What stands against an equal verdict, a line each.
-fn objections(run: &RunReport) -> Vec<String> {
-    let told = run
-        .findings
-        .iter()
-        .filter(|it| it.severity > Severity::Info);
-    let mut lines: Vec<String> = told.map(ToString::to_string).collect();
-    for stream in &run.streams {
-        let name = &stream.stream;
-        if let Some(error) = &stream.error {
-            lines.push(format!("{name}: {error}"));
-        }
-        match &stream.tie_out {
-            TieOut::Explained { differences, .. } | TieOut::Different { differences, .. } => {
-                lines.push(format!("{name}: {} differences", differences.len()));
-                let shown = differences.iter().take(5);
-                lines.extend(shown.map(|difference| format!("  {difference}")));
-            }
-            TieOut::NotCompared { reason } => lines.push(format!("{name}: not compared: {reason}")),
-            _ => {}
-        }
-    }
-    lines
 }
 
 fn answered(answer: &Answer) -> Table {
