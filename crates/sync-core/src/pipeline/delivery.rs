@@ -145,6 +145,13 @@ impl Delivery {
         if ending.closes_window {
             let store = &self.parts().store;
             store.complete_window(&self.claim).await?;
+            // One that keeps no watermark would have the window read again, for ever.
+            let kept = store.checkpoint(self.scope()).await?.watermark;
+            if kept < Some(ending.as_of) {
+                let what = "the store did not keep that a window is complete, so it would be read again \
+                            and again: look at the store, or restore a copy of it";
+                return Err(Error::new(ErrorKind::Internal, what));
+            }
         }
         Ok(())
     }

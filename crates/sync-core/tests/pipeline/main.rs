@@ -2,6 +2,7 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used)]
 
+mod explanations;
 mod fan_out;
 #[cfg(target_os = "linux")]
 mod full_disk;
