@@ -328,6 +328,8 @@ async fn what_is_not_known_is_refused_and_never_guessed() {
         "UPDATE d.bill SET recordno = NULL WHERE TRUE",
         "INSERT INTO d.bill (recordno, nothing) VALUES (1, 2)",
         "MERGE d.bill T USING UNNEST([1]) S ON FALSE WHEN NOT MATCHED THEN INSERT (recordno) VALUES (1)",
+        "MERGE d.bill T USING d.bill S ON FALSE WHEN NOT MATCHED THEN INSERT (recordno) VALUES (T.recordno)",
+        "MERGE d.bill T USING d.bill S ON FALSE WHEN NOT MATCHED BY SOURCE THEN UPDATE SET state = S.state",
         "EXPORT DATA OPTIONS (uri = 'gs://x') AS SELECT 1",
         "SELECT 1 +",
         "",

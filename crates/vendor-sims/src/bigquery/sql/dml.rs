@@ -1,4 +1,5 @@
-//! Statements that change rows: `INSERT`, `UPDATE`, `DELETE`, `MERGE`, `TRUNCATE TABLE`.
+//! Statements that change rows: `INSERT`, `UPDATE`, `DELETE`, `TRUNCATE TABLE`, and what they have in
+//! common with `MERGE`.
 //!
 //! docs.cloud.google.com/bigquery, Data manipulation language. Each is worked out as a whole before
 //! anything changes, so that one that fails changes nothing.
@@ -7,18 +8,18 @@ use std::cell::Cell;
 use std::sync::Arc;
 
 use sqlparser::ast::{
-    Assignment, AssignmentTarget, Delete, Expr as Ast, FromTable, Insert, Merge, MergeAction,
-    MergeClauseKind, MergeInsertKind, MergeUpdateKind, ObjectName, SetExpr, Statement, TableFactor,
-    TableObject, Update, Values,
+    Assignment, AssignmentTarget, Delete, FromTable, Insert, ObjectName, SetExpr, Statement,
+    TableFactor, TableObject, TableWithJoins, Update, Values,
 };
 
 use super::bare::{check_statement, unknown};
 use super::cast::coerce;
 use super::eval::Rows;
+use super::from::columns_of;
 use super::names::{Scope, SourceNames, parts, table_name};
-use super::plan::{Expr, Join, JoinKind, Source, Typed};
+use super::plan::{Expr, Typed};
 use super::run::Run;
-use super::select::{Binder, columns_of, nulls};
+use super::select::Binder;
 use super::{Changes, Session};
 use crate::bigquery::catalog::{Catalog, Content, Field, Mode, Schema, Stored, TableName};
 use crate::bigquery::refusal::Refusal;
@@ -27,15 +28,18 @@ use crate::bigquery::value::{Row, Value, fitted};
 /// What a statement does to one table.
 pub(super) struct Change {
     pub(super) table: TableName,
-    updated: Vec<(usize, Row)>,
-    deleted: Vec<usize>,
-    inserted: Vec<Row>,
+    /// Whether it is `TRUNCATE TABLE`, which streaming does not see at once.
+    truncates: bool,
+    pub(super) updated: Vec<(usize, Row)>,
+    pub(super) deleted: Vec<usize>,
+    pub(super) inserted: Vec<Row>,
 }
 
 impl Change {
-    fn of(table: TableName) -> Self {
+    pub(super) fn of(table: TableName) -> Self {
         Self {
             table,
+            truncates: false,
             updated: Vec::new(),
             deleted: Vec::new(),
             inserted: Vec::new(),
@@ -75,6 +79,9 @@ impl Change {
         let stamp = catalog.stamp();
         let table = catalog.table_mut(&self.table)?;
         table.touch(session.now, stamp);
+        if self.truncates {
+            table.truncated = Some(session.now);
+        }
         let Some(rows) = table.rows_mut() else {
             return Err(no_view(&self.table));
         };
@@ -102,13 +109,13 @@ fn no_view(name: &TableName) -> Refusal {
 }
 
 /// The table that a statement changes, with its columns in view under `alias`.
-struct Target {
-    name: TableName,
-    schema: Schema,
-    names: SourceNames,
+pub(super) struct Target {
+    pub(super) name: TableName,
+    pub(super) schema: Schema,
+    pub(super) names: SourceNames,
 }
 
-fn target(
+pub(super) fn target(
     binder: &Binder<'_>,
     name: &ObjectName,
     alias: Option<String>,
@@ -133,7 +140,7 @@ fn target(
 }
 
 /// The table and alias of a plain factor.
-fn plain(factor: &TableFactor) -> Result<(&ObjectName, Option<String>), Refusal> {
+pub(super) fn plain(factor: &TableFactor) -> Result<(&ObjectName, Option<String>), Refusal> {
     match factor {
         TableFactor::Table {
             name,
@@ -158,7 +165,7 @@ fn plain(factor: &TableFactor) -> Result<(&ObjectName, Option<String>), Refusal>
     }
 }
 
-fn scope(names: Vec<SourceNames>) -> Scope<'static> {
+pub(super) fn scope(names: Vec<SourceNames>) -> Scope<'static> {
     Scope {
         sources: names,
         outer: None,
@@ -167,7 +174,7 @@ fn scope(names: Vec<SourceNames>) -> Scope<'static> {
 }
 
 /// Takes an expression for a column, or says why it cannot be.
-fn assigned(typed: &Typed, field: &Field, verb: &str) -> Result<Expr, Refusal> {
+pub(super) fn assigned(typed: &Typed, field: &Field, verb: &str) -> Result<Expr, Refusal> {
     coerce(typed, &field.kind()).ok_or_else(|| {
         Refusal::query(format!(
             "Value of type {} cannot be {verb} {}, which has type {}",
@@ -194,7 +201,7 @@ fn held(value: Value, field: &Field) -> Result<Value, Refusal> {
 }
 
 /// The columns that an `INSERT` fills, in the order of its values.
-fn columns(names: &[ObjectName], schema: &Schema) -> Result<Vec<usize>, Refusal> {
+pub(super) fn columns(names: &[ObjectName], schema: &Schema) -> Result<Vec<usize>, Refusal> {
     if names.is_empty() {
         return Ok((0..schema.fields.len()).collect());
     }
@@ -223,7 +230,11 @@ fn columns(names: &[ObjectName], schema: &Schema) -> Result<Vec<usize>, Refusal>
 }
 
 /// Values for all columns: those that are given, and nulls.
-fn filled(places: &[usize], values: Vec<Value>, schema: &Schema) -> Result<Row, Refusal> {
+pub(super) fn filled(
+    places: &[usize],
+    values: Vec<Value>,
+    schema: &Schema,
+) -> Result<Row, Refusal> {
     let mut row = vec![Value::Null; schema.fields.len()];
     for (place, value) in places.iter().zip(values) {
         row[*place] = value;
@@ -309,7 +320,7 @@ pub(super) fn insert(
 }
 
 /// Binds the assignments of an update: column and expression.
-fn assignments(
+pub(super) fn assignments(
     assignments: &[Assignment],
     schema: &Schema,
     binder: &Binder<'_>,
@@ -344,7 +355,7 @@ fn assignments(
     Ok(bound)
 }
 
-fn updated(
+pub(super) fn updated(
     row: &Row,
     assignments: &[(usize, Expr)],
     schema: &Schema,
@@ -446,226 +457,13 @@ pub(super) fn delete(
 pub(super) fn truncate(name: &ObjectName, binder: &Binder<'_>) -> Result<Change, Refusal> {
     let target = target(binder, name, None)?;
     let mut change = Change::of(target.name);
+    change.truncates = true;
     change.deleted = (0..binder.catalog.table(&change.table)?.rows().len()).collect();
     Ok(change)
 }
 
-/// A bound `WHEN` clause.
-struct Clause {
-    kind: MergeClauseKind,
-    condition: Option<Expr>,
-    action: Action,
-}
-
-enum Action {
-    Update(Vec<(usize, Expr)>),
-    Delete,
-    Insert(Vec<usize>, Vec<Expr>),
-}
-
-pub(super) fn merge(
-    statement: &Statement,
-    merge: &Merge,
-    binder: &Binder<'_>,
-    run: &Run<'_>,
-) -> Result<Change, Refusal> {
-    check_statement(
-        statement,
-        "MERGE INTO t USING s ON TRUE WHEN MATCHED THEN DELETE",
-        |statement| {
-            if let Statement::Merge(merge) = statement {
-                merge.table = no_table().relation;
-                merge.source = no_table().relation;
-                *merge.on =
-                    Ast::Wildcard(sqlparser::ast::helpers::attached_token::AttachedToken::empty());
-                merge.clauses.clear();
-                merge.into = true;
-            }
-        },
-    )?;
-    let (name, alias) = plain(&merge.table)?;
-    let target = target(binder, name, alias)?;
-    let (relation, source_names) = binder.relation(&merge.source, &Scope::default())?;
-    if matches!(relation, super::plan::Relation::Unnest { .. }) {
-        return Err(Refusal::query("Syntax error: Unexpected keyword UNNEST"));
-    }
-    let source = Source {
-        relation,
-        width: source_names.columns.len(),
-        join: Join::Cross,
-    };
-    let Target {
-        name,
-        schema,
-        names,
-    } = target;
-    let (target_width, source_width) = (schema.fields.len(), source.width);
-    let scope = scope(vec![names, source_names]);
-    let Join::On { equal, rest, .. } = binder.on(JoinKind::Inner, &merge.on, &scope)? else {
-        return Err(unknown(statement));
-    };
-    let mut clauses = Vec::new();
-    for clause in &merge.clauses {
-        clauses.push(bound(clause, &schema, binder, &scope)?);
-    }
-    let targets: Vec<Vec<Row>> = binder
-        .catalog
-        .table(&name)?
-        .rows()
-        .iter()
-        .map(|stored| vec![Arc::clone(&stored.values)])
-        .collect();
-    let rows = run.scan(&source)?;
-    let matches = run.matches(&targets, &rows, &equal, rest.as_ref(), None)?;
-    let first =
-        |kinds: &[MergeClauseKind], around: &Rows<'_>| -> Result<Option<&Action>, Refusal> {
-            for clause in clauses.iter().filter(|clause| kinds.contains(&clause.kind)) {
-                match &clause.condition {
-                    Some(condition) if !run.holds(condition, around)? => {}
-                    _ => return Ok(Some(&clause.action)),
-                }
-            }
-            Ok(None)
-        };
-    let mut change = Change::of(name);
-    let mut hit = vec![false; rows.len()];
-    for (place, (tuple, found)) in targets.iter().zip(&matches).enumerate() {
-        let target = &tuple[0];
-        let mut acted = false;
-        for &other in found {
-            hit[other] = true;
-            let pair = [Arc::clone(target), Arc::clone(&rows[other])];
-            let around = Rows::new(&pair, None);
-            let Some(action) = first(&[MergeClauseKind::Matched], &around)? else {
-                continue;
-            };
-            if std::mem::replace(&mut acted, true) {
-                return Err(Refusal::query(
-                    "UPDATE/MERGE must match at most one source row for each target row",
-                ));
-            }
-            change.act(action, place, target, &schema, run, &around)?;
-        }
-        if found.is_empty() {
-            let pair = [Arc::clone(target), nulls(source_width)];
-            let around = Rows::new(&pair, None);
-            if let Some(action) = first(&[MergeClauseKind::NotMatchedBySource], &around)? {
-                change.act(action, place, target, &schema, run, &around)?;
-            }
-        }
-    }
-    let nothing = nulls(target_width);
-    for (row, _) in rows.iter().zip(hit).filter(|(_, hit)| !hit) {
-        let pair = [Arc::clone(&nothing), Arc::clone(row)];
-        let around = Rows::new(&pair, None);
-        let kinds = [
-            MergeClauseKind::NotMatched,
-            MergeClauseKind::NotMatchedByTarget,
-        ];
-        if let Some(Action::Insert(places, exprs)) = first(&kinds, &around)? {
-            let values: Result<Vec<_>, _> =
-                exprs.iter().map(|expr| run.eval(expr, &around)).collect();
-            change.inserted.push(filled(places, values?, &schema)?);
-        }
-    }
-    Ok(change)
-}
-
-impl Change {
-    fn act(
-        &mut self,
-        action: &Action,
-        place: usize,
-        row: &Row,
-        schema: &Schema,
-        run: &Run<'_>,
-        around: &Rows<'_>,
-    ) -> Result<(), Refusal> {
-        match action {
-            Action::Update(sets) => {
-                let row = updated(row, sets, schema, run, around)?;
-                self.updated.push((place, row));
-            }
-            Action::Delete => self.deleted.push(place),
-            Action::Insert(..) => {}
-        }
-        Ok(())
-    }
-}
-
-fn bound(
-    clause: &sqlparser::ast::MergeClause,
-    schema: &Schema,
-    binder: &Binder<'_>,
-    scope: &Scope<'_>,
-) -> Result<Clause, Refusal> {
-    let condition = clause
-        .predicate
-        .as_ref()
-        .map(|ast| binder.condition_over(scope, ast, "WHEN clause"))
-        .transpose()?;
-    let inserts = matches!(
-        clause.clause_kind,
-        MergeClauseKind::NotMatched | MergeClauseKind::NotMatchedByTarget
-    );
-    let action = match &clause.action {
-        MergeAction::Update(update) if !inserts => {
-            if update.update_predicate.is_some() || update.delete_predicate.is_some() {
-                return Err(unknown(clause));
-            }
-            let MergeUpdateKind::Set(sets) = &update.kind else {
-                return Err(unknown(clause));
-            };
-            Action::Update(assignments(sets, schema, binder, scope)?)
-        }
-        MergeAction::Delete { .. } if !inserts => Action::Delete,
-        MergeAction::Insert(insert) if inserts && insert.insert_predicate.is_none() => {
-            let places = columns(&insert.columns, schema)?;
-            let typed: Vec<Typed> = match &insert.kind {
-                MergeInsertKind::Values(Values { rows, .. }) => {
-                    let [row] = rows.as_slice() else {
-                        return Err(unknown(clause));
-                    };
-                    let values: Result<_, _> = row
-                        .content
-                        .iter()
-                        .map(|ast| binder.over(scope, ast))
-                        .collect();
-                    values?
-                }
-                MergeInsertKind::Row => {
-                    let all = 0..scope.sources[1].columns.len();
-                    all.map(|place| scope.column(0, 1, place)).collect()
-                }
-                MergeInsertKind::Wildcard => return Err(unknown(clause)),
-            };
-            if typed.len() != places.len() {
-                return Err(Refusal::query(format!(
-                    "Inserted row has wrong column count; Has {}, expected {}",
-                    typed.len(),
-                    places.len()
-                )));
-            }
-            let exprs: Result<Vec<_>, _> = typed
-                .iter()
-                .zip(&places)
-                .map(|(typed, place)| {
-                    assigned(typed, &schema.fields[*place], "inserted into column")
-                })
-                .collect();
-            Action::Insert(places, exprs?)
-        }
-        _ => return Err(unknown(clause)),
-    };
-    Ok(Clause {
-        kind: clause.clause_kind,
-        condition,
-        action,
-    })
-}
-
-fn no_table() -> sqlparser::ast::TableWithJoins {
-    sqlparser::ast::TableWithJoins {
+pub(super) fn no_table() -> TableWithJoins {
+    TableWithJoins {
         relation: TableFactor::Table {
             name: ObjectName(Vec::new()),
             alias: None,

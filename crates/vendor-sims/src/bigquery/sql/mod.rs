@@ -4,16 +4,22 @@
 //! refused with `invalidQuery`; nothing is guessed. docs.cloud.google.com/bigquery, GoogleSQL
 //! reference.
 
+mod aggregate;
 mod bare;
 mod bind;
+mod calls;
 mod cast;
 mod ddl;
 mod dml;
 mod eval;
+mod from;
 mod functions;
+mod groups;
 mod information_schema;
+mod merge;
 mod names;
 mod plan;
+mod projection;
 mod run;
 mod select;
 
@@ -23,8 +29,9 @@ use sqlparser::parser::{Parser, ParserError};
 
 use self::bare::unknown;
 use self::ddl::Performed;
+use self::projection::{check_unique, name_columns};
 use self::run::Run;
-use self::select::{Binder, check_unique, name_columns};
+use self::select::Binder;
 use super::catalog::{Catalog, Field, Schema, TableName};
 use super::refusal::Refusal;
 use super::value::{Row, Type, Value};
@@ -299,7 +306,7 @@ fn row_change(
         Statement::Insert(insert) => ("INSERT", dml::insert(statement, insert, &binder, &run)?),
         Statement::Update(update) => ("UPDATE", dml::update(statement, update, &binder, &run)?),
         Statement::Delete(delete) => ("DELETE", dml::delete(statement, delete, &binder, &run)?),
-        Statement::Merge(merge) => ("MERGE", dml::merge(statement, merge, &binder, &run)?),
+        Statement::Merge(merge) => ("MERGE", merge::merge(statement, merge, &binder, &run)?),
         Statement::Truncate(truncate) => match truncate.table_names.as_slice() {
             [target]
                 if truncate.table

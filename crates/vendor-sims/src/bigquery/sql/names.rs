@@ -11,7 +11,7 @@ use crate::bigquery::refusal::Refusal;
 use crate::bigquery::value::Type;
 
 /// One item of a `FROM` clause as names see it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(super) struct SourceNames {
     pub(super) alias: Option<String>,
     pub(super) columns: Vec<Output>,
