@@ -190,6 +190,7 @@ impl SimulatedBigQuery {
                     .dataset(DATASET, "EU")
                     .job_polls(0)
                     .limits(Limits::without_rates())
+                    .streaming_delay(Duration::ZERO)
                     .start()
                     .await
                     .unwrap();

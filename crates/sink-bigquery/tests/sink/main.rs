@@ -9,7 +9,9 @@
 )]
 
 mod bookkeeping;
+mod faults;
 mod rows;
+mod streams;
 mod tables;
 mod totals;
 mod world;

@@ -1,13 +1,14 @@
 //! A dataset of its own for each test, a stream, and batches of it.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
 use arrow_array::{
     ArrayRef, Date32Array, Decimal128Array, Int64Array, RecordBatch, StringArray,
     TimestampMicrosecondArray,
 };
 use arrow_schema::{DataType, Field, Schema, TimeUnit};
+use async_trait::async_trait;
 use sink_bigquery::auth::Anonymous;
 use sink_bigquery::client::{Dataset, QueryRequest};
 use sink_bigquery::pacing::{Limits, PacingOptions};
@@ -17,6 +18,7 @@ use sync_core::clock::ManualClock;
 use sync_core::{
     Batch, BatchPlace, Operation, Receipt, Sink as _, StreamDescriptor, StreamName, Window,
 };
+use sync_http::{Clock, Moment, Sleeper, Timing};
 use time::macros::datetime;
 use time::{Duration, OffsetDateTime};
 use vendor_sims::bigquery::RunningSimulator;
@@ -43,6 +45,21 @@ impl World {
     pub(crate) async fn with(
         change: impl FnOnce(BigQuerySinkOptions) -> BigQuerySinkOptions,
     ) -> Self {
+        Self::in_time(Timing::system(), change).await
+    }
+
+    /// A dataset whose client waits for nothing: its clock goes on instead.
+    pub(crate) async fn hurried(
+        change: impl FnOnce(BigQuerySinkOptions) -> BigQuerySinkOptions,
+    ) -> Self {
+        let clock = Arc::new(Hurry::default());
+        Self::in_time(Timing::new(Arc::clone(&clock) as _, clock), change).await
+    }
+
+    async fn in_time(
+        timing: Timing,
+        change: impl FnOnce(BigQuerySinkOptions) -> BigQuerySinkOptions,
+    ) -> Self {
         let (endpoint, simulator) = warehouse().await;
         let mut limits = Limits::default();
         for limit in [
@@ -54,6 +71,7 @@ impl World {
         let options = Options::new(ProjectId::new("demo").unwrap())
             .unwrap()
             .with_endpoint(endpoint.parse().unwrap())
+            .with_timing(timing)
             .with_pacing(PacingOptions::default().with_limits(limits));
         let client = BigQuery::new(options, Arc::new(Anonymous)).unwrap();
         let number = DATASETS.fetch_add(1, Ordering::Relaxed);
@@ -122,6 +140,28 @@ impl World {
     }
 }
 
+/// A clock that goes on by what others would wait.
+#[derive(Debug, Default)]
+struct Hurry(Mutex<std::time::Duration>);
+
+impl Clock for Hurry {
+    fn now(&self) -> OffsetDateTime {
+        OffsetDateTime::now_utc() + *self.0.lock().unwrap()
+    }
+
+    fn monotonic(&self) -> Moment {
+        Moment::from_origin(*self.0.lock().unwrap())
+    }
+}
+
+#[async_trait]
+impl Sleeper for Hurry {
+    async fn sleep(&self, duration: std::time::Duration) {
+        *self.0.lock().unwrap() += duration;
+        tokio::task::yield_now().await;
+    }
+}
+
 /// Where the warehouse is, and the simulator that it is, if it is one.
 async fn warehouse() -> (String, Option<RunningSimulator>) {
     if let Ok(host) = std::env::var(sink_bigquery::client::EMULATOR_HOST) {
@@ -136,6 +176,7 @@ async fn warehouse() -> (String, Option<RunningSimulator>) {
         .project("demo")
         .without_authentication()
         .limits(vendor_sims::bigquery::Limits::without_rates())
+        .streaming_delay(std::time::Duration::ZERO)
         .start()
         .await
         .unwrap();
