@@ -535,6 +535,34 @@ async fn a_table_is_fresh_again_once_its_columns_have_changed() {
 }
 
 #[tokio::test]
+async fn a_table_that_was_removed_is_another_one_when_it_is_there_again() {
+    let service = Service::start(|asked| match (asked.method.as_str(), asked.number) {
+        ("GET", 0) => made(7200),
+        // Somebody made it anew, an hour later and a minute ago.
+        ("GET", _) => made(60),
+        ("DELETE", _) => ResponseTemplate::new(204),
+        _ => taken(),
+    })
+    .await;
+    let clock = clock();
+    let client = service.client(&clock);
+    let options = InsertOptions::default();
+    client
+        .tabledata()
+        .insert_all(&table(), &rows(1), &options)
+        .await
+        .unwrap();
+    client.tables().delete(&table()).await.unwrap();
+    clock.advance(60 * MINUTES);
+    let failure = client
+        .tabledata()
+        .insert_all(&table(), &rows(1), &options)
+        .await
+        .unwrap_err();
+    assert_eq!(failure.error.retry(), Retry::After(9 * MINUTES));
+}
+
+#[tokio::test]
 async fn ages_are_told_by_the_servers_clock() {
     let service = Service::start(|asked| match asked.method.as_str() {
         "GET" => made(240),
