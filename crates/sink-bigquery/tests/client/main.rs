@@ -5,6 +5,7 @@
 mod credentials;
 mod defaults;
 mod errors;
+mod fresh_tables;
 mod inserts;
 mod jobs;
 mod logs;

@@ -148,6 +148,14 @@ async fn a_wrong_statement_is_told_at_once() {
 }
 
 #[tokio::test]
+async fn a_statement_that_somebody_cancelled_is_not_run_again() {
+    let service = Service::start(|_| refusal(400, "stopped", "Job execution was cancelled")).await;
+    let error = service.client(&clock()).query(request()).await.unwrap_err();
+    assert_eq!(error.reason(), Reason::Stopped);
+    assert_eq!(service.asked().len(), 1);
+}
+
+#[tokio::test]
 async fn rows_that_are_missing_are_missed() {
     let shapes: [fn(&Asked) -> Value; 4] = [
         // Fewer than was said.

@@ -381,7 +381,7 @@ impl BigQuery {
         transport
             .repeat(call, |_attempt| async {
                 let answer = transport.send(call).await.map_err(|error| {
-                    if is_to_run_again(&error) {
+                    if is_of_statement(&error) {
                         error.retrying(Retry::Never)
                     } else {
                         error
@@ -404,10 +404,15 @@ fn unfinished(job: Option<&JobReference>) -> Error {
     }
 }
 
-/// Whether the statement failed in a way of BigQuery's own. It only reads, so it may simply run again.
+/// Whether it is the statement that failed, not the request.
+fn is_of_statement(error: &Error) -> bool {
+    rule_for(error.http_status(), error.service_errors()).remedy == Remedy::NextJob
+}
+
+/// Whether the statement failed in a way of BigQuery's own. It only reads, so it may simply run again; but whoever
+/// cancelled it meant it.
 fn is_to_run_again(error: &Error) -> bool {
-    let rule = rule_for(error.http_status(), error.service_errors());
-    rule.remedy == Remedy::NextJob && !error.service_errors().is_empty()
+    is_of_statement(error) && error.reason() != Reason::Stopped
 }
 
 /// Under one id BigQuery runs a statement once, however often it is sent within 15 minutes.
