@@ -315,3 +315,80 @@ fn round_units(units: BigInt, scale: u32, digits: i64) -> Option<BigInt> {
     let off = u32::try_from(off.min(200)).ok()?;
     Some(shifted(units, off).0 * BigInt::from(10).pow(off))
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use proptest::prelude::*;
+
+    use super::{BigNumeric, LARGEST, Numeric};
+
+    proptest! {
+        #[test]
+        fn a_numeric_reads_what_it_writes_and_adds_without_loss(
+            left in -LARGEST / 2..=LARGEST / 2,
+            right in -LARGEST / 2..=LARGEST / 2,
+        ) {
+            let (left, right) = (Numeric::from_units(left).unwrap(), Numeric::from_units(right).unwrap());
+            prop_assert_eq!(Numeric::exact(&left.to_string()), Some(left));
+            prop_assert_eq!(left.add(right).unwrap().subtract(right), Some(left));
+            prop_assert_eq!(left.cmp(&right), left.units().cmp(&right.units()));
+            let big = BigNumeric::from_numeric(left);
+            prop_assert_eq!(big.to_string(), left.to_string());
+            prop_assert_eq!(big.to_numeric(), Some(left));
+        }
+
+        #[test]
+        fn what_is_multiplied_by_an_integer_is_added_so_often(units in -1_000_000_000_000_i128..1_000_000_000_000, times in 1..50_i64) {
+            let number = Numeric::from_units(units).unwrap();
+            let product = number.multiply(Numeric::from_int(times)).unwrap();
+            prop_assert_eq!(product.units(), units * i128::from(times));
+            prop_assert_eq!(product.divide(Numeric::from_int(times)), Some(number));
+        }
+    }
+
+    #[test]
+    fn digits_beyond_the_scale_are_refused_or_rounded_half_away_from_zero() {
+        assert_eq!(Numeric::exact("0.0000000005"), None);
+        assert_eq!(Numeric::exact("1.5000000000").unwrap().to_string(), "1.5");
+        for (text, rounded) in [
+            ("0.0000000005", "0.000000001"),
+            ("-0.0000000005", "-0.000000001"),
+            ("0.00000000049", "0"),
+            ("1e2", "100"),
+            (".5", "0.5"),
+            ("+7", "7"),
+        ] {
+            assert_eq!(
+                Numeric::rounded(text).unwrap().to_string(),
+                rounded,
+                "{text}"
+            );
+        }
+        for text in [
+            "",
+            ".",
+            "1.2.3",
+            "0x1",
+            "1e",
+            "NaN",
+            "--1",
+            "100000000000000000000000000000",
+        ] {
+            assert_eq!(Numeric::rounded(text), None, "{text}");
+        }
+        let largest =
+            "578960446186580977117854925043439539266.34992332820282019728792003956564819967";
+        assert_eq!(BigNumeric::exact(largest).unwrap().to_string(), largest);
+        assert_eq!(BigNumeric::exact(&largest.replace("967", "968")), None);
+        let third = Numeric::from_int(1).divide(Numeric::from_int(3)).unwrap();
+        assert_eq!(
+            (
+                third.to_string(),
+                Numeric::from_int(1).divide(Numeric::from_int(0))
+            ),
+            ("0.333333333".to_owned(), None)
+        );
+    }
+}

@@ -89,9 +89,6 @@ impl<'de: 'a, 'a> Deserialize<'de> for Wire<'a> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Wire<'de>, A::Error> {
                 let mut entries = Vec::new();
                 while let Some(Name(name)) = map.next_key()? {
-                    if entries.iter().any(|(other, _)| *other == name) {
-                        return Err(A::Error::custom(format!("duplicate key {name:?}")));
-                    }
                     entries.push((name, map.next_value()?));
                 }
                 Ok(Wire::Object(entries))
@@ -214,16 +211,20 @@ impl Reader {
             mistake("", "This field is not a record.".to_owned());
             return Vec::new();
         };
-        // Most callers send the columns in their order.
+        // Most callers send the columns in their order, with some left out.
         let mut places = vec![None; fields.len()];
+        let mut next = 0;
         for (at, (name, _)) in entries.iter().enumerate() {
             let is_here = |field: &Field| field.name.eq_ignore_ascii_case(name);
-            let place = match fields.get(at) {
-                Some(field) if is_here(field) => Some(at),
-                _ => fields.iter().position(is_here),
-            };
-            match place {
-                Some(place) if places[place].is_none() => places[place] = Some(at),
+            let behind = fields[next..]
+                .iter()
+                .position(is_here)
+                .map(|place| next + place);
+            match behind.or_else(|| fields[..next].iter().position(is_here)) {
+                Some(place) if places[place].is_none() => {
+                    places[place] = Some(at);
+                    next = place + 1;
+                }
                 Some(_) => mistake(name, format!("duplicate field: {name}.")),
                 None if self.ignore_unknown => {}
                 None => mistake(name, format!("no such field: {name}.")),

@@ -189,3 +189,54 @@ pub(crate) fn truncated(micros: i64, unit: &str, kind: &Type) -> Option<i64> {
         _ => None,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    #![allow(clippy::unwrap_used)]
+
+    use super::{FIRST_DAY, LAST_DAY, date_text, parse_date, parse_timestamp, timestamp_text};
+
+    #[test]
+    fn every_day_is_read_as_it_is_written() {
+        assert_eq!(
+            (date_text(FIRST_DAY), date_text(LAST_DAY)),
+            ("0001-01-01".to_owned(), "9999-12-31".to_owned())
+        );
+        for day in (FIRST_DAY..=LAST_DAY).step_by(17) {
+            assert_eq!(parse_date(&date_text(day), false), Some(day));
+        }
+        for text in [
+            "2026-02-29",
+            "2026-13-01",
+            "2026-00-10",
+            "0000-01-01",
+            "2026-1-",
+            "2026/01/31",
+        ] {
+            assert_eq!(parse_date(text, false), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn instants_are_read_in_their_zone() {
+        let at = parse_timestamp("2026-01-31T10:11:12.5Z", false).unwrap();
+        assert_eq!(timestamp_text(at, 'T'), "2026-01-31T10:11:12.500000");
+        for text in [
+            "2026-01-31 10:11:12.5",
+            "2026-01-31 10:11:12.5 UTC",
+            "2026-01-31 11:11:12.5+01:00",
+            "2026-01-31T02:11:12.500000-08",
+            "2026-01-31 10:11:12.5+00",
+        ] {
+            assert_eq!(parse_timestamp(text, false), Some(at), "{text}");
+        }
+        for text in [
+            "2026-01-31T24:00:00Z",
+            "2026-01-31T10:11:12.1234567Z",
+            "2026-01-31T10:11:12+15",
+            "now",
+        ] {
+            assert_eq!(parse_timestamp(text, false), None, "{text}");
+        }
+    }
+}
