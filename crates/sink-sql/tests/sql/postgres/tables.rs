@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use sink_sql::{PostgresOptions, ReportingColumns};
-use sync_core::{DeleteMode, ErrorKind, Landed, SchemaChange, Sink};
+use sink_sql::{PostgresOptions, PostgresSink, ReportingColumns};
+use sync_core::{DeleteMode, ErrorKind, Landed, RejectionClass, SchemaChange, Sink};
 
 use super::{Books, database, fresh, open, prepare, row, vendors};
 use crate::behaviour::{
@@ -461,4 +461,46 @@ async fn queries_read_and_nothing_else() {
     assert_eq!(answer.columns, ["key", "name", "rank", "seven"]);
     let expected = [Some("1"), Some(odd), None, Some("7")].map(|cell| cell.map(str::to_owned));
     assert_eq!(answer.rows, [expected]);
+}
+
+#[tokio::test]
+async fn a_row_that_a_policy_forbids_is_refused_alone_as_not_permitted() {
+    let Some(books) = Books::with_vendors().await else {
+        return;
+    };
+    let clerk = fresh("clerk");
+    books.ask(&format!(
+        "CREATE ROLE {clerk} LOGIN;
+         GRANT TEMPORARY ON DATABASE {database} TO {clerk};
+         GRANT USAGE, CREATE ON SCHEMA @ TO {clerk};
+         GRANT ALL ON ALL TABLES IN SCHEMA @ TO {clerk};
+         ALTER TABLE @.vendor ENABLE ROW LEVEL SECURITY;
+         CREATE POLICY no_secrets ON @.vendor TO {clerk} USING (true)
+             WITH CHECK (name <> 'secret')",
+        database = books.database.name()
+    ));
+    let settings = books.database.settings();
+    let settings = settings.replace("user=postgres", &format!("user={clerk}"));
+    let options = PostgresOptions::default().schema(books.sink.schema());
+    let sink = PostgresSink::open(&settings.into(), options).unwrap();
+    let rows = vec![row("1", "one"), row("2", "secret"), row("3", "three")];
+    let batch = upserts(&vendors(), 0, rows);
+    let receipt = sink.write(&batch).await.unwrap();
+    let [refused] = &receipt.rejected[..] else {
+        panic!("{receipt:?}")
+    };
+    assert_eq!(
+        (refused.row, refused.class),
+        (1, RejectionClass::Permission)
+    );
+    assert!(refused.reason.contains("row-level security policy"));
+    assert_eq!(
+        books.ask("SELECT recordno FROM @.vendor ORDER BY 1"),
+        "1\n3"
+    );
+    // A table that the user may not change at all is no matter of rows.
+    books.ask(&format!("REVOKE INSERT ON @.vendor FROM {clerk}"));
+    let batch = upserts(&vendors(), 1, vec![row("4", "four")]);
+    let error = sink.write(&batch).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Permission);
 }
