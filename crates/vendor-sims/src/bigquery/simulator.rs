@@ -135,7 +135,7 @@ impl SimulatorBuilder {
 
     /// The service account that assertions come from: its address, the id of its key, and its
     /// public key in PEM (`BEGIN PUBLIC KEY`). Without one the simulator makes a key itself, see
-    /// [`RunningSimulator::key_file`].
+    /// [`Handle::key_file`].
     pub fn service_account(
         mut self,
         email: impl Into<String>,

@@ -27,6 +27,10 @@ use intacct_sync_examples::simulated::Scale;
 ///
 /// Exits with 0 only if every stream is complete and equals the source by counts and sums, and the ledger is
 /// intact. Stopped at any moment and started again it goes on where it was.
+#[allow(
+    rustdoc::broken_intra_doc_links,
+    reason = "the help shows tables of TOML, which look like links"
+)]
 #[derive(Clone, Debug, Parser)]
 #[command(name = "intacct_to_bigquery", version, verbatim_doc_comment)]
 #[command(group(ArgGroup::new("between").required(true).args(["sandbox", "config"])))]
