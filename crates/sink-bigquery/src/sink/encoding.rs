@@ -27,8 +27,8 @@ const MOST_LINE_BYTES: usize = 100 << 20;
 /// Texts of fewer bytes make no line that is too long: JSON makes six bytes of one at most.
 const MOST_HARMLESS_BYTES: usize = MOST_LINE_BYTES / 8;
 
-/// How many rows tell how long a row is.
-const SAMPLE: usize = 256;
+/// How many rows are written at once; the first of them tell how long a row is.
+const PIECE: usize = 256;
 
 /// The columns that are the same in each row of a batch: the statement that merges them says them once.
 pub(super) const SAID_ONCE: [&str; 3] = [system::BATCH_ID, system::SYNCED_AT, system::DELETED];
@@ -158,37 +158,37 @@ impl Sendable {
     }
 
     /// The body of a load job.
+    ///
+    /// The first rows tell how much room it needs. Where the others are longer, they are written once to be
+    /// counted: a buffer that grows by doubling would for a moment take three times what is in it.
     pub(super) fn lines(&self) -> Result<LoadBody> {
         let lines = JsonRows::new(&self.rows, &options(Layout::Lines))?;
         let mut body = Vec::new();
         let mut rejected = self.rejected.clone();
-        let mut rows = 0;
-        let total: usize = self.ranges.iter().map(Range::len).sum();
-        for range in &self.ranges {
-            let mut row = range.start;
-            while row < range.end {
-                // The first rows tell how long the body gets, so that it does not have to move as it grows.
-                let end = if rows < SAMPLE {
-                    range.end.min(row + SAMPLE)
-                } else {
-                    range.end
+        let (mut rows, mut piece) = (0, Vec::new());
+        let mut left: usize = self.ranges.iter().map(Range::len).sum();
+        let pieces = self.ranges.iter().flat_map(in_pieces);
+        for (number, range) in pieces.clone().enumerate() {
+            piece.clear();
+            let written = write(&lines, range.clone(), &mut piece, &mut rejected);
+            if body.capacity() - body.len() < piece.len() {
+                let needed = match number {
+                    0 => piece.len() / range.len() * left / 8 * 9,
+                    _ => pieces
+                        .clone()
+                        .skip(number)
+                        .map(|range| {
+                            let mut counted = Vec::new();
+                            write(&lines, range, &mut counted, &mut Vec::new());
+                            counted.len()
+                        })
+                        .sum(),
                 };
-                match lines.append(row..end, usize::MAX, &mut body) {
-                    Ok(reached) => {
-                        rows += reached - row;
-                        row = reached;
-                    }
-                    Err(unwritable) => {
-                        rows += unwritable.row - row;
-                        row = unwritable.row + 1;
-                        rejected.push(unfit(unwritable));
-                    }
-                }
-                if rows > 0 && body.capacity() < body.len() / rows * total {
-                    let expected = body.len() / rows * total;
-                    body.reserve_exact(expected + expected / 8 - body.len());
-                }
+                body.reserve_exact(needed.max(piece.len()));
             }
+            body.extend_from_slice(&piece);
+            rows += written;
+            left -= range.len();
         }
         rejected.sort_by_key(|rejection| rejection.row);
         Ok(LoadBody {
@@ -197,6 +197,37 @@ impl Sendable {
             rejected,
         })
     }
+}
+
+/// The range in parts of as many rows as are written at once.
+fn in_pieces(range: &Range<usize>) -> impl Iterator<Item = Range<usize>> + Clone + use<> {
+    let range = range.clone();
+    let starts = range.clone().step_by(PIECE);
+    starts.map(move |start| start..range.end.min(start + PIECE))
+}
+
+/// Appends rows and says how many; those that cannot be written are rejected.
+fn write(
+    lines: &JsonRows<'_>,
+    range: Range<usize>,
+    out: &mut Vec<u8>,
+    rejected: &mut Vec<Rejection>,
+) -> usize {
+    let (mut row, mut written) = (range.start, 0);
+    while row < range.end {
+        match lines.append(row..range.end, usize::MAX, out) {
+            Ok(reached) => {
+                written += reached - row;
+                row = reached;
+            }
+            Err(unwritable) => {
+                written += unwritable.row - row;
+                row = unwritable.row + 1;
+                rejected.push(unfit(unwritable));
+            }
+        }
+    }
+    written
 }
 
 /// How rows are written.
