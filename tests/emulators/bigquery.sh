@@ -5,8 +5,8 @@
 #
 # usage: bigquery.sh [FOLDER]
 #
-# It needs Python 3.13. Where there is none the suite is skipped, saying so; where the packages cannot
-# be had too, but under CI=true that fails instead.
+# It needs Python 3.13. Where there is none, or where the packages cannot be had, the suite is skipped,
+# saying so; under CI=true that fails instead.
 set -euo pipefail
 cd "$(dirname "$0")" || exit
 folder=$(cd "$OLDPWD" && realpath -m "${1:-${XDG_CACHE_HOME:-${HOME:-/tmp}/.cache}/local-bigquery}")
@@ -35,9 +35,18 @@ find_python() {
     return 1
 }
 
-if ! python=$(find_python); then
-    echo "skipped: the emulator of BigQuery needs Python 3.13, and there is none"
+# Without the emulator: says why, which is a failure only where it has to be there.
+left_out() {
+    if [ "${CI:-}" = true ]; then
+        echo "failed: $1" >&2
+        exit 1
+    fi
+    echo "skipped: $1"
     exit 0
+}
+
+if ! python=$(find_python); then
+    left_out "the emulator of BigQuery needs Python 3.13, and there is none"
 fi
 
 install() {
@@ -60,12 +69,7 @@ install() {
 if ! cmp -s requirements.txt "$folder/installed.txt" || ! "$folder/bin/python" -c '' 2>/dev/null; then
     if ! install >"$log" 2>&1; then
         sed 's/^/    /' "$log" | tail -n 5
-        if [ "${CI:-}" = true ]; then
-            echo "failed: the emulator of BigQuery cannot be installed" >&2
-            exit 1
-        fi
-        echo "skipped: the emulator of BigQuery cannot be installed"
-        exit 0
+        left_out "the emulator of BigQuery cannot be installed"
     fi
 fi
 
