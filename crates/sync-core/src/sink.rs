@@ -34,6 +34,18 @@ pub trait Sink: Debug + Send + Sync {
     /// Carries out a plan. Doing so twice has the same effect as once.
     async fn prepare(&self, plan: &SchemaPlan) -> Result<()>;
 
+    /// Brings a batch as near to its table as can be without anybody seeing it, while batches before it
+    /// are still written: uploaded, or copied beside the table. By default there is no such place.
+    ///
+    /// It saves time and promises nothing: [`Sink::write`] of the same batch may come next, or later in
+    /// another process, or never, and has the same effect without it.
+    /// One batch of a stream is staged at a time, and batches of a stream are staged in the order in which
+    /// they are written.
+    async fn stage(&self, batch: &Batch) -> Result<()> {
+        let _ = batch;
+        Ok(())
+    }
+
     /// Writes a batch. The same batch id twice has the same effect as once.
     async fn write(&self, batch: &Batch) -> Result<Receipt>;
 
