@@ -17,8 +17,9 @@ const RULES: &[(&str, &[&str])] = &[
     ("sink-sql", &["sync-core", "sync-http"]),
     ("sink-bigquery", &["sync-core", "sync-http"]),
     // What checks others must not share code with them.
-    ("intacct-sim", &[]),
-    ("vendor-sims", &[]),
+    ("sim-http", &[]),
+    ("intacct-sim", &["sim-http"]),
+    ("vendor-sims", &["sim-http"]),
     // A fixture of tests, depended on by nothing else.
     ("intacct-sync-postgres-fixture", &[]),
 ];

@@ -5,7 +5,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind};
+use sim_http::{Error, ErrorKind};
 
 /// Users, senders and subscriptions of the company, beside the one user and the one sender of its
 /// [`Credentials`](crate::Credentials), who may do everything unless they are named here.
@@ -258,8 +258,8 @@ impl Access {
     /// `Invalid`, naming the field, for a text that is neither, for unknown names, and for
     /// settings that cannot be meant.
     pub fn parse(text: &str) -> Result<Self, Error> {
-        let document = crate::document::read(text, "access list")?;
-        let access: Self = crate::document::typed(document, "access list")?;
+        let document = sim_http::document::read(text, "access list")?;
+        let access: Self = sim_http::document::typed(document, "access list")?;
         access.check()?;
         Ok(access)
     }

@@ -3,12 +3,13 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use sim_http::{Error, ErrorKind};
+
 use crate::books::{self, Books};
 use time::OffsetDateTime;
 use time::macros::datetime;
 
 use crate::calendar;
-use crate::error::{Error, ErrorKind};
 use crate::generic::{GenericTable, ObjectSpec};
 use crate::object::Object;
 

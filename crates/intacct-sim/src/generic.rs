@@ -3,7 +3,8 @@
 use std::borrow::Cow;
 use std::collections::HashMap;
 
-use crate::error::{Error, ErrorKind};
+use sim_http::{Error, ErrorKind};
+
 use crate::object::{DataType, FieldInfo, Object, Orders};
 use crate::value::{Class, Comparable, Value};
 

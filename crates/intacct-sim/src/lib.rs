@@ -3,12 +3,8 @@
 mod access;
 mod books;
 mod calendar;
-mod clock;
 mod company;
 mod decimal;
-mod delivery;
-mod document;
-mod error;
 mod faults;
 mod gateway;
 mod generic;
@@ -22,11 +18,10 @@ mod value;
 
 pub use crate::access::{Access, Formatting, Sender, User};
 pub use crate::company::{Changes, Company, Edit, EditOp, Scale, Stamp};
-pub use crate::error::{Error, ErrorKind};
 pub use crate::faults::{
     Body, By, Characters, Cloudflare, ControlFailure, Cut, ErrorText, Errors, Fault, FaultScript,
-    Fired, FunctionFailure, Http, Instant, RetryAfterForm, Rule, RuleReport, ShownTimeout, Slow,
-    Spoiler, Totals, Truncate, Weekly, When, Work,
+    FunctionFailure, Http, Instant, RetryAfterForm, Rule, RuleReport, ShownTimeout, Slow, Spoiler,
+    Totals, Truncate, Weekly, When, Work,
 };
 pub use crate::gateway::Stats;
 pub use crate::generic::ObjectSpec;
@@ -35,3 +30,5 @@ pub use crate::simulator::{
     CompanyHandle, Credentials, Record, RunningSimulator, Simulator, SimulatorBuilder,
 };
 pub use crate::tier::Tier;
+pub use sim_http::script::Fired;
+pub use sim_http::{Error, ErrorKind};

@@ -1,26 +1,24 @@
 //! HTTP: the gateway's one address, and beside it the addresses under `/sim` that a test uses.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::Router;
 use axum::body::{Body, Bytes};
-use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, Request, State};
-use axum::http::{HeaderMap, StatusCode, header};
-use axum::middleware::{self, Next};
+use axum::extract::{ConnectInfo, DefaultBodyLimit, Path, State};
+use axum::http::{HeaderMap, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use futures_util::stream;
+use sim_http::control::{self, Advance, refuse, show};
+use sim_http::{Answer, Connection, Error, Sleeper};
 
 use crate::access::Access;
 use crate::calendar;
 use crate::company::{Edit, Stamp};
-use crate::delivery::{self, Connection};
-use crate::error::{Error, ErrorKind};
 use crate::faults::FaultScript;
-use crate::gateway::{Answer, GatewayError};
+use crate::gateway::{GatewayError, content};
 use crate::object::quirk;
-use crate::simulator::{CompanyHandle, Sleeper, no_object};
+use crate::simulator::{CompanyHandle, no_object};
 use crate::tier::Lanes;
 
 /// The path of the gateway.
@@ -36,7 +34,7 @@ pub(crate) struct Delays {
     pub(crate) lanes: Option<Lanes>,
 }
 
-pub(crate) fn router(company: CompanyHandle, delays: Delays, log: Option<fn(&str)>) -> Router {
+pub(crate) fn router(company: CompanyHandle, delays: Delays) -> Router {
     let delays = Arc::new(delays);
     let gateway = move |State(company): State<CompanyHandle>,
                         ConnectInfo(connection): ConnectInfo<Connection>,
@@ -44,7 +42,7 @@ pub(crate) fn router(company: CompanyHandle, delays: Delays, log: Option<fn(&str
                         body: Bytes| {
         gateway(company, Arc::clone(&delays), connection, headers, body)
     };
-    let router = Router::new()
+    Router::new()
         .route(GATEWAY_PATH, post(gateway))
         .route("/sim/access", get(access).post(set_access))
         .route(
@@ -61,27 +59,7 @@ pub(crate) fn router(company: CompanyHandle, delays: Delays, log: Option<fn(&str
         .route("/sim/expire-sessions", post(expire_sessions))
         .route("/sim/clock", get(clock).post(advance_clock))
         .layer(DefaultBodyLimit::max(LARGEST_BODY))
-        .with_state(company);
-    match log {
-        None => router,
-        Some(log) => router.layer(middleware::from_fn(
-            move |request: Request, next: Next| async move {
-                let started = Instant::now();
-                let (method, path) = (request.method().clone(), request.uri().path().to_owned());
-                let response = next.run(request).await;
-                let bytes = response.headers().get(header::CONTENT_LENGTH);
-                let bytes = bytes
-                    .and_then(|bytes| bytes.to_str().ok())
-                    .unwrap_or("-")
-                    .to_owned();
-                let (status, taken) = (response.status().as_u16(), started.elapsed().as_millis());
-                log(&format!(
-                    "{method} {path} {status} {bytes} bytes {taken} ms"
-                ));
-                response
-            },
-        )),
-    }
+        .with_state(company)
 }
 
 async fn gateway(
@@ -111,13 +89,9 @@ async fn gateway(
             None => {
                 company.gateway.count_turned_away();
                 let answer = edge_refusal(429, "GW-0010", "Too many requests at a time");
-                return delivery::respond(
-                    answer,
-                    company.gateway.clock.now(),
-                    &delays.sleeper,
-                    &connection,
-                )
-                .await;
+                return connection
+                    .deliver(dated(answer, &company), &delays.sleeper)
+                    .await;
             }
         },
     };
@@ -129,11 +103,15 @@ async fn gateway(
     } else {
         edge_refusal(400, "GW-0011", "Invalid Request")
     };
-    let now = company.gateway.clock.now();
-    let response = delivery::respond(answer, now, &delays.sleeper, &connection).await;
+    let answer = dated(answer, &company);
+    let response = connection.deliver(answer, &delays.sleeper).await;
     // What makes an answer slow keeps its place.
     drop(lane);
     response
+}
+
+fn dated(answer: Answer, company: &CompanyHandle) -> Answer {
+    answer.with("date", calendar::http_date(company.gateway.clock.seconds()))
 }
 
 /// A refusal by the edge of the gateway, which knows nothing of the request.
@@ -142,11 +120,11 @@ fn edge_refusal(status: u16, number: &str, description: &str) -> Answer {
         description: format!("{description} [Request ID: sim]"),
         ..GatewayError::new(number, "")
     };
-    Answer::xml(status, error.of_the_edge())
+    content::xml(status, error.of_the_edge())
 }
 
 async fn access(State(company): State<CompanyHandle>) -> Response {
-    json(StatusCode::OK, &*company.gateway.access())
+    show(&*company.gateway.access())
 }
 
 async fn set_access(State(company): State<CompanyHandle>, body: Bytes) -> Response {
@@ -154,14 +132,12 @@ async fn set_access(State(company): State<CompanyHandle>, body: Bytes) -> Respon
     let set = Access::parse(&text).and_then(|list| company.set_access(list));
     match set {
         Ok(()) => access(State(company)).await,
-        Err(error) => failure(&error),
+        Err(error) => refuse(&error),
     }
 }
 
 async fn faults(State(company): State<CompanyHandle>) -> Response {
-    let (seed, rules, story) = company.gateway.fault_report();
-    let body = serde_json::json!({ "seed": seed, "rules": rules, "story": story });
-    json(StatusCode::OK, &body)
+    show(&company.gateway.fault_report())
 }
 
 async fn set_faults(State(company): State<CompanyHandle>, body: Bytes) -> Response {
@@ -169,7 +145,7 @@ async fn set_faults(State(company): State<CompanyHandle>, body: Bytes) -> Respon
     let set = FaultScript::parse(&text).and_then(|script| company.set_faults(script));
     match set {
         Ok(()) => faults(State(company)).await,
-        Err(error) => failure(&error),
+        Err(error) => refuse(&error),
     }
 }
 
@@ -179,7 +155,7 @@ async fn clear_faults(State(company): State<CompanyHandle>) -> Response {
 }
 
 async fn objects(State(company): State<CompanyHandle>) -> Response {
-    json(StatusCode::OK, &company.objects())
+    show(&company.objects())
 }
 
 /// Streams every record of an object as NDJSON.
@@ -188,7 +164,7 @@ async fn objects(State(company): State<CompanyHandle>) -> Response {
 /// changed while it reads may be seen in either state.
 async fn records(State(company): State<CompanyHandle>, Path(name): Path<String>) -> Response {
     if company.gateway.company().object(&name).is_none() {
-        return failure(&no_object(&name));
+        return refuse(&no_object(&name));
     }
     let chunks = stream::unfold(Some(0), move |at: Option<usize>| {
         let (company, name) = (company.clone(), name.clone());
@@ -247,12 +223,12 @@ fn chunk(company: &CompanyHandle, name: &str, from: usize) -> Vec<u8> {
 }
 
 async fn stats(State(company): State<CompanyHandle>) -> Response {
-    json(StatusCode::OK, &company.stats())
+    show(&company.stats())
 }
 
 async fn reset_stats(State(company): State<CompanyHandle>) -> Response {
     company.reset_stats();
-    json(StatusCode::OK, &serde_json::json!({}))
+    show(&serde_json::json!({}))
 }
 
 #[derive(serde::Deserialize)]
@@ -285,70 +261,37 @@ where
     T: serde::de::DeserializeOwned + Send + 'static,
     R: serde::Serialize + Send + 'static,
 {
-    let asked = match read_json(&body) {
+    let asked = match control::read(&body) {
         Ok(asked) => asked,
-        Err(error) => return failure(&error),
+        Err(error) => return refuse(&error),
     };
     match tokio::task::spawn_blocking(move || change(asked)).await {
-        Ok(Ok(changes)) => json(StatusCode::OK, &changes),
-        Ok(Err(error)) => failure(&error),
-        Err(_) => failure(&Error::refused("the change could not be made")),
+        Ok(Ok(changes)) => show(&changes),
+        Ok(Err(error)) => refuse(&error),
+        Err(_) => refuse(&Error::refused("the change could not be made")),
     }
 }
 
-fn read_json<T: serde::de::DeserializeOwned>(body: &[u8]) -> Result<T, Error> {
-    serde_json::from_slice(body).map_err(|source| {
-        let message = format!("the body is not the JSON that is expected here: {source}");
-        Error::new(ErrorKind::Invalid, message)
-    })
-}
-
 async fn expire_sessions(State(company): State<CompanyHandle>) -> Response {
-    json(
-        StatusCode::OK,
-        &serde_json::json!({ "expired": company.expire_sessions() }),
-    )
+    show(&serde_json::json!({ "expired": company.expire_sessions() }))
 }
 
 async fn clock(State(company): State<CompanyHandle>) -> Response {
     clock_now(&company)
 }
 
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Advance {
-    advance_seconds: u32,
-}
-
 async fn advance_clock(State(company): State<CompanyHandle>, body: Bytes) -> Response {
-    match read_json::<Advance>(&body) {
+    match control::read::<Advance>(&body) {
         Ok(advance) => {
             company.advance_clock(advance.advance_seconds);
             clock_now(&company)
         }
-        Err(error) => failure(&error),
+        Err(error) => refuse(&error),
     }
 }
 
 fn clock_now(company: &CompanyHandle) -> Response {
-    let now = company.gateway.clock.now();
+    let now = company.gateway.clock.seconds();
     let body = serde_json::json!({ "now": calendar::iso(now), "unix_seconds": now });
-    json(StatusCode::OK, &body)
-}
-
-fn json(status: StatusCode, body: &impl serde::Serialize) -> Response {
-    let kind = [(header::CONTENT_TYPE, "application/json")];
-    match serde_json::to_vec(body) {
-        Ok(body) => (status, kind, body).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
-}
-
-fn failure(error: &Error) -> Response {
-    let status = match error.kind() {
-        ErrorKind::NotFound => StatusCode::NOT_FOUND,
-        ErrorKind::Refused => StatusCode::CONFLICT,
-        _ => StatusCode::BAD_REQUEST,
-    };
-    json(status, &serde_json::json!({ "error": error.to_string() }))
+    show(&body)
 }

@@ -2,22 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
-use std::pin::Pin;
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use sim_http::script::Fired;
+use sim_http::{Clock, Endpoint, Error, ErrorKind, Server, Sleeper};
 use time::OffsetDateTime;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 use crate::access::Access;
-use crate::clock::Clock;
 use crate::company::{Changes, Company, Edit, START, Scale, Stamp};
-use crate::delivery::{Connection, Connections};
-use crate::error::{Error, ErrorKind};
-use crate::faults::{FaultScript, Fired, RuleReport};
+use crate::faults::{FaultScript, RuleReport};
 use crate::gateway::{Gateway, Hook, Settings, Stats};
 use crate::object::quirk;
 use crate::server;
@@ -93,43 +88,35 @@ impl fmt::Debug for Credentials {
 pub struct SimulatorBuilder {
     seed: u64,
     scale: Scale,
-    listen: SocketAddr,
-    allow_remote: bool,
+    endpoint: Endpoint,
     start: OffsetDateTime,
     session: Duration,
     report_polls: u32,
     credentials: Credentials,
     company: Option<Company>,
     hook: Option<Hook>,
-    log: Option<fn(&str)>,
     faults: FaultScript,
     access: Access,
     tier: Option<Tier>,
     sleeper: Sleeper,
 }
 
-/// Waits for a while; a test may replace what waits by the real clock.
-pub(crate) type Sleeper =
-    Arc<dyn Fn(Duration) -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sync>;
-
 impl Default for SimulatorBuilder {
     fn default() -> Self {
         Self {
             seed: 1,
             scale: Scale::default(),
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            allow_remote: false,
+            endpoint: Endpoint::default(),
             start: START,
             session: Duration::from_secs(2 * 60 * 60),
             report_polls: 2,
             credentials: Credentials::default(),
             company: None,
             hook: None,
-            log: None,
             faults: FaultScript::default(),
             access: Access::default(),
             tier: None,
-            sleeper: Arc::new(|duration| Box::pin(tokio::time::sleep(duration))),
+            sleeper: Sleeper::default(),
         }
     }
 }
@@ -140,7 +127,7 @@ impl fmt::Debug for SimulatorBuilder {
             .debug_struct("SimulatorBuilder")
             .field("seed", &self.seed)
             .field("scale", &self.scale)
-            .field("listen", &self.listen)
+            .field("listen", &self.endpoint.listen)
             .finish_non_exhaustive()
     }
 }
@@ -160,14 +147,14 @@ impl SimulatorBuilder {
 
     /// The address to listen on; port 0 takes a free one.
     pub fn listen(mut self, address: SocketAddr) -> Self {
-        self.listen = address;
+        self.endpoint.listen = address;
         self
     }
 
     /// Allows an address that other machines can reach. The simulator has no secrets and no
     /// protection: anyone who can reach it can change the company.
     pub fn allow_remote(mut self) -> Self {
-        self.allow_remote = true;
+        self.endpoint.allow_remote = true;
         self
     }
 
@@ -215,7 +202,7 @@ impl SimulatorBuilder {
 
     /// Passes a line about each request to `log`: method, path, status, bytes and time taken.
     pub fn log(mut self, log: fn(&str)) -> Self {
-        self.log = Some(log);
+        self.endpoint.log = Some(log);
         self
     }
 
@@ -242,7 +229,7 @@ impl SimulatorBuilder {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.sleeper = Arc::new(move |duration| Box::pin(sleeper(duration)));
+        self.sleeper = Sleeper::new(sleeper);
         self
     }
 
@@ -256,15 +243,6 @@ impl SimulatorBuilder {
     /// # Errors
     /// As [`Simulator::start`]; `Invalid` too for a fault script or an access list that cannot be meant.
     pub async fn start(self) -> Result<RunningSimulator, Error> {
-        if !self.listen.ip().is_loopback() && !self.allow_remote {
-            return Err(Error::new(
-                ErrorKind::Invalid,
-                format!(
-                    "{} can be reached from elsewhere; allow that, or listen on 127.0.0.1",
-                    self.listen
-                ),
-            ));
-        }
         self.faults.check()?;
         self.access.check()?;
         let earliest = i64::from(crate::calendar::days(2024, 2, 1)) * crate::calendar::DAY;
@@ -275,16 +253,7 @@ impl SimulatorBuilder {
                 "the books of a generated company run from 2024: start its clock between 2024-02-01 and 2026-12-31",
             ));
         }
-        let bound = TcpListener::bind(self.listen).await.map_err(|source| {
-            Error::new(
-                ErrorKind::Network,
-                format!("cannot listen on {}", self.listen),
-            )
-            .because(source)
-        })?;
-        let address = bound.local_addr().map_err(|source| {
-            Error::new(ErrorKind::Network, "the address listened on is not known").because(source)
-        })?;
+        let bound = self.endpoint.bind().await?;
         let (seed, scale, start) = (self.seed, self.scale, self.start);
         let company = match self.company {
             Some(company) => company,
@@ -294,7 +263,7 @@ impl SimulatorBuilder {
                     Error::new(ErrorKind::Invalid, "the company could not be made").because(source)
                 })?,
         };
-        let url = format!("http://{address}{}", server::GATEWAY_PATH);
+        let url = format!("http://{}{}", bound.address(), server::GATEWAY_PATH);
         let settings = Settings {
             credentials: self.credentials,
             session_seconds: i64::try_from(self.session.as_secs()).unwrap_or(i64::MAX / 4),
@@ -307,30 +276,16 @@ impl SimulatorBuilder {
         let clock = Clock::starting_at(self.start.unix_timestamp());
         let gateway = Arc::new(Gateway::new(company, clock, url, settings));
         let company = CompanyHandle { gateway };
-        let (stop, stopped) = oneshot::channel::<()>();
         let router = server::router(
             company.clone(),
             server::Delays {
                 sleeper: self.sleeper,
                 lanes: self.tier.map(Lanes::new),
             },
-            self.log,
         );
-        let task = tokio::spawn(async move {
-            let shutdown = async {
-                // A dropped sender stops the server too.
-                let _ = stopped.await;
-            };
-            let router = router.into_make_service_with_connect_info::<Connection>();
-            let _ = axum::serve(Connections(bound), router)
-                .with_graceful_shutdown(shutdown)
-                .await;
-        });
         Ok(RunningSimulator {
             company,
-            address,
-            stop: Some(stop),
-            task,
+            server: bound.serve(router),
         })
     }
 }
@@ -339,9 +294,7 @@ impl SimulatorBuilder {
 #[derive(Debug)]
 pub struct RunningSimulator {
     company: CompanyHandle,
-    address: SocketAddr,
-    stop: Option<oneshot::Sender<()>>,
-    task: JoinHandle<()>,
+    server: Server,
 }
 
 impl RunningSimulator {
@@ -352,7 +305,7 @@ impl RunningSimulator {
 
     /// The address that it listens on.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.server.address()
     }
 
     /// The company behind the gateway, to look at and to change.
@@ -360,29 +313,14 @@ impl RunningSimulator {
         &self.company
     }
 
-    /// Stops answering and waits until the last answer is out and no connection is left.
-    pub async fn shutdown(mut self) {
-        if let Some(stop) = self.stop.take() {
-            let _ = stop.send(());
-        }
-        // Clients that keep idle connections must not keep the server.
-        if tokio::time::timeout(Duration::from_secs(1), &mut self.task)
-            .await
-            .is_err()
-        {
-            self.task.abort();
-        }
+    /// Stops answering and waits until the last answer is out, a second at most.
+    pub async fn shutdown(self) {
+        self.server.shutdown().await;
     }
 
     /// Serves until the task is stopped from outside.
-    pub async fn wait(mut self) {
-        let _ = (&mut self.task).await;
-    }
-}
-
-impl Drop for RunningSimulator {
-    fn drop(&mut self) {
-        self.task.abort();
+    pub async fn wait(self) {
+        self.server.wait().await;
     }
 }
 
@@ -446,7 +384,7 @@ impl CompanyHandle {
         let mut company = self.gateway.company_mut();
         let late = company
             .round_starts(round)
-            .is_some_and(|first| first < self.gateway.clock.now());
+            .is_some_and(|first| first < self.gateway.clock.seconds());
         if late {
             return Err(Error::refused(format!(
                 "the clock is past the start of round {round}: its changes would be in the past"
@@ -467,7 +405,7 @@ impl CompanyHandle {
         let _writing = self.gateway.writing();
         self.gateway
             .company_mut()
-            .edit(edit, self.gateway.clock.now())
+            .edit(edit, self.gateway.clock.seconds())
     }
 
     /// Adds cents to one line of the ledger and to nothing else, which no user can do: from then on the
@@ -480,7 +418,7 @@ impl CompanyHandle {
         let _writing = self.gateway.writing();
         self.gateway
             .company_mut()
-            .unbalance(line.to_string(), cents, self.gateway.clock.now())
+            .unbalance(line.to_string(), cents, self.gateway.clock.seconds())
     }
 
     /// Gives records of an object another time of last change, and says how many there were.
@@ -500,13 +438,15 @@ impl CompanyHandle {
 
     /// The company's time.
     pub fn now(&self) -> OffsetDateTime {
-        OffsetDateTime::from_unix_timestamp(self.gateway.clock.now())
+        OffsetDateTime::from_unix_timestamp(self.gateway.clock.seconds())
             .unwrap_or(OffsetDateTime::UNIX_EPOCH)
     }
 
     /// Moves the company's clock ahead.
     pub fn advance_clock(&self, seconds: u32) {
-        self.gateway.clock.advance(seconds);
+        self.gateway
+            .clock
+            .advance(Duration::from_secs(seconds.into()));
     }
 
     /// What was asked of the gateway since the start or the last reset.
@@ -543,12 +483,12 @@ impl CompanyHandle {
 
     /// The rules of the fault script, with how often each matched and fired.
     pub fn faults(&self) -> Vec<RuleReport> {
-        self.gateway.fault_report().1
+        self.gateway.fault_report().rules
     }
 
     /// What went wrong so far, in its order; the first ten thousand.
     pub fn fault_story(&self) -> Vec<Fired> {
-        self.gateway.fault_report().2
+        self.gateway.fault_report().story
     }
 
     /// Starts the counts anew.

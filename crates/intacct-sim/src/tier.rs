@@ -6,7 +6,7 @@ use std::time::Duration;
 use futures_util::future::{Either, select};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use crate::simulator::Sleeper;
+use sim_http::Sleeper;
 
 /// A performance tier: how many requests run at a time, how many wait behind them, and how long
 /// one more waits for a place before it is turned away.
@@ -71,7 +71,7 @@ impl Lanes {
             Ok(place) => place,
             Err(_) => {
                 let place = Box::pin(Arc::clone(&self.places).acquire_owned());
-                match select(place, sleeper(self.patience)).await {
+                match select(place, sleeper.sleep(self.patience)).await {
                     Either::Left((place, _)) => place.ok()?,
                     Either::Right(((), _)) => return None,
                 }

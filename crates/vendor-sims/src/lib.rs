@@ -2,8 +2,4 @@
 
 pub mod bigquery;
 
-mod clock;
-mod delivery;
-mod error;
-
-pub use crate::error::{Error, ErrorKind};
+pub use sim_http::{Error, ErrorKind};

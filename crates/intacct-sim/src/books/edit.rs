@@ -4,6 +4,7 @@
 //! where the ledger can follow.
 
 use fastrand::Rng;
+use sim_http::{Error, ErrorKind};
 
 use super::events::Side;
 use super::fields::custom::NAMED_ASSETS;
@@ -11,7 +12,6 @@ use super::{Asset, Books, Origin, Party, Status, head, names};
 use crate::calendar;
 use crate::company::{Edit, EditOp};
 use crate::decimal::Decimal;
-use crate::error::{Error, ErrorKind};
 use crate::table::{Row, Table};
 
 impl Books {

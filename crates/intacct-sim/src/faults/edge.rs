@@ -1,11 +1,15 @@
 //! Answers in the place of the gateway, and the words of its failures.
 
+use std::time::Duration;
+
+use sim_http::Answer;
+
 use super::fault::{
     Body, ControlFailure, Cut, ErrorText, Fault, Http, RetryAfterForm, ShownTimeout, Truncate, Work,
 };
 use super::reshape;
 use crate::calendar;
-use crate::gateway::{Answer, GatewayError};
+use crate::gateway::{GatewayError, content};
 
 /// Whether a fault answers in the place of the gateway, so that nothing is left for other rules.
 pub(super) fn replaces(fault: &Fault) -> bool {
@@ -81,12 +85,10 @@ pub(super) fn failure(fault: &Fault) -> Option<(GatewayError, Work)> {
 
 /// Gives an answer the form that a fault of the whole exchange brings about.
 pub(super) fn apply(fault: &Fault, mut answer: Answer, now: i64) -> Answer {
-    if let Some(other) = instead(fault, now) {
+    if let Some(mut other) = instead(fault, now) {
         // What slows the answer down slows this one too.
-        return Answer {
-            delivery: answer.delivery,
-            ..other
-        };
+        other.delivery = answer.delivery;
+        return other;
     }
     match fault {
         Fault::Cut(Cut::Amid) => {
@@ -101,10 +103,10 @@ pub(super) fn apply(fault: &Fault, mut answer: Answer, now: i64) -> Answer {
             answer.body.truncate(length);
         }
         Fault::Slow(slow) => {
-            answer.delivery.before_ms += slow.before_ms;
-            answer.delivery.amid_ms += slow.amid_ms;
+            answer.delivery.before += Duration::from_millis(slow.before_ms);
+            answer.delivery.amid += Duration::from_millis(slow.amid_ms);
         }
-        Fault::ContentType(kind) => answer.content_type.clone_from(kind),
+        Fault::ContentType(kind) => answer.content_type = kind.clone().into(),
         Fault::GzipGarbage => {
             let header = ("content-encoding", "gzip".to_owned());
             answer.headers.push(header);
@@ -139,17 +141,17 @@ pub(super) fn apply(fault: &Fault, mut answer: Answer, now: i64) -> Answer {
 
 /// The answer of a fault that takes the gateway's place.
 fn instead(fault: &Fault, now: i64) -> Option<Answer> {
-    let failure = |error: ErrorText| Answer::xml(200, control_failure(&[error]));
+    let failure = |error: ErrorText| content::xml(200, control_failure(&[error]));
     Some(match fault {
         Fault::Http(http) => replaced(http, now),
-        Fault::Cloudflare(page) => Answer::html(page.status, CLOUDFLARE_PAGE.as_bytes().to_vec()),
+        Fault::Cloudflare(page) => content::html(page.status, CLOUDFLARE_PAGE.as_bytes().to_vec()),
         Fault::RateLimitedBody => failure(ErrorText {
             number: Some(String::new()),
             description2: Some("API rate limit exceeded".to_owned()),
             ..ErrorText::default()
         }),
         Fault::ControlFailure(ControlFailure { errors, status }) => {
-            Answer::xml(*status, control_failure(errors))
+            content::xml(*status, control_failure(errors))
         }
         Fault::SenderRefused => failure(ErrorText::new(
             "XL03000006",
@@ -162,16 +164,16 @@ fn instead(fault: &Fault, now: i64) -> Option<Answer> {
 
 fn replaced(http: &Http, now: i64) -> Answer {
     let mut answer = match http.body {
-        Body::Xml => Answer::xml(http.status, control_failure(&[error_of(http)])),
+        Body::Xml => content::xml(http.status, control_failure(&[error_of(http)])),
         Body::Html => {
             let status = http.status;
             let page = format!(
                 "<!DOCTYPE html>\n<html><head><title>{status}</title></head>\
                  <body><h1>{status}</h1><p>The server could not answer.<br></body></html>\n"
             );
-            Answer::html(status, page.into_bytes())
+            content::html(status, page.into_bytes())
         }
-        Body::Empty => Answer::html(http.status, Vec::new()),
+        Body::Empty => content::html(http.status, Vec::new()),
     };
     if let Some(seconds) = http.retry_after {
         let text = match http.retry_after_as {

@@ -1,16 +1,15 @@
-//! Which rules fire for a request.
+//! Which rules fire for a request, and what they do to it together.
 
-use fastrand::Rng;
-use serde::Serialize;
+use sim_http::Answer;
 
 use super::edge;
 use super::fault::{Cut, Fault, Work};
 use super::reshape;
-use super::script::{By, FaultScript, Rule, When};
-use crate::gateway::{Answer, GatewayError};
+use super::script::{By, When};
+use crate::gateway::GatewayError;
 
-/// Firings that are kept for a report; a story that is longer is told by its beginning.
-const LONGEST_STORY: usize = 10_000;
+/// A script at work.
+pub(crate) type Faults = sim_http::script::Faults<Fault>;
 
 /// What a call asks for, as far as rules look at it.
 #[derive(Clone, Debug, Default)]
@@ -33,47 +32,6 @@ pub(crate) struct Asked<'r> {
     pub(crate) selects: Vec<&'r str>,
 }
 
-/// A script at work.
-#[derive(Debug, Default)]
-pub(crate) struct Faults {
-    script: FaultScript,
-    states: Vec<State>,
-    requests: u64,
-    story: Vec<Fired>,
-}
-
-#[derive(Debug)]
-struct State {
-    draws: Rng,
-    matched: u64,
-    fired: u64,
-}
-
-/// How often a rule fired.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct RuleReport {
-    /// The rule.
-    #[serde(flatten)]
-    pub rule: Rule,
-    /// Calls for which its conditions held.
-    pub matched: u64,
-    /// Calls for which it fired.
-    pub fired: u64,
-}
-
-/// One firing of a rule.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[non_exhaustive]
-pub struct Fired {
-    /// The number of the request since the script was set, from 1.
-    pub request: u64,
-    /// The rule's place in the script, from 1, and its name.
-    pub rule: String,
-    /// Function and object of the call, such as `query APBILL`.
-    pub call: String,
-}
-
 /// What happens to one request.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Plan {
@@ -87,102 +45,42 @@ pub(crate) struct Plan {
 #[derive(Clone, Debug, Default)]
 pub(crate) struct FunctionPlan(Vec<Fault>);
 
-impl Faults {
-    pub(crate) fn new(script: FaultScript) -> Self {
-        let states = (0..script.rules.len() as u64)
-            .map(|place| State {
-                // Each rule draws for itself, so that a rule more does not change the others.
-                draws: Rng::with_seed(script.seed ^ place.wrapping_mul(0x9E37_79B9_7F4A_7C15)),
-                matched: 0,
-                fired: 0,
-            })
-            .collect();
-        Self {
-            script,
-            states,
-            requests: 0,
-            story: Vec::new(),
-        }
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.script.rules.is_empty()
-    }
-
-    pub(crate) fn seed(&self) -> u64 {
-        self.script.seed
-    }
-
-    pub(crate) fn report(&self) -> Vec<RuleReport> {
-        let rules = self.script.rules.iter().zip(&self.states);
-        rules
-            .map(|(rule, state)| RuleReport {
-                rule: rule.clone(),
-                matched: state.matched,
-                fired: state.fired,
-            })
-            .collect()
-    }
-
-    pub(crate) fn story(&self) -> Vec<Fired> {
-        self.story.clone()
-    }
-
-    /// Decides what happens to a request of these functions at an instant of the company's clock.
-    pub(crate) fn plan(&mut self, asked: &[Asked<'_>], now: i64) -> Plan {
-        self.requests += 1;
-        let mut plan = Plan {
-            whole: Vec::new(),
-            functions: vec![FunctionPlan::default(); asked.len()],
-        };
-        for (place, (rule, state)) in self.script.rules.iter().zip(&mut self.states).enumerate() {
-            for (asked, function) in asked.iter().zip(&mut plan.functions) {
-                if !concerns(&rule.fault, asked) || !fits(&rule.when, asked, now) {
-                    continue;
-                }
-                state.matched += 1;
-                if !state.fires(&rule.when) {
-                    continue;
-                }
-                state.fired += 1;
-                if self.story.len() < LONGEST_STORY {
-                    self.story.push(Fired {
-                        request: self.requests,
-                        rule: rule.title(place),
-                        call: match &asked.object {
-                            Some(object) => format!("{} {object}", asked.call),
-                            None => asked.call.to_owned(),
-                        },
-                    });
-                }
-                if is_of_function(&rule.fault) {
-                    function.0.push(rule.fault.clone());
-                } else {
-                    plan.whole.push(rule.fault.clone());
-                }
+/// Decides what happens to a request of these functions at an instant of the company's clock.
+pub(crate) fn plan(faults: &mut Faults, asked: &[Asked<'_>], now: i64) -> Plan {
+    let mut plan = Plan {
+        whole: Vec::new(),
+        functions: vec![FunctionPlan::default(); asked.len()],
+    };
+    let mut request = faults.request();
+    while let Some(mut turn) = request.next_rule() {
+        let rule = turn.rule();
+        for (asked, function) in asked.iter().zip(&mut plan.functions) {
+            let meets = rule.names(asked.call)
+                && concerns(&rule.fault, asked)
+                && fits(&rule.when, asked, now);
+            if !meets || !turn.fires(|| asked.name()) {
+                continue;
             }
-            if plan.whole.iter().any(edge::replaces) {
-                break;
+            if is_of_function(&rule.fault) {
+                function.0.push(rule.fault.clone());
+            } else {
+                plan.whole.push(rule.fault.clone());
             }
         }
-        plan
+        if plan.whole.iter().any(edge::replaces) {
+            break;
+        }
     }
+    plan
 }
 
-impl State {
-    /// Whether the rule fires for the call that has just been counted.
-    fn fires(&mut self, when: &When) -> bool {
-        // Drawn for every matched call, so that what was drawn for the n-th depends on n alone.
-        let lucky = when
-            .probability
-            .is_none_or(|probability| self.draws.f64() < probability);
-        let Some(number) = self.matched.checked_sub(when.after).filter(|at| *at > 0) else {
-            return false;
-        };
-        lucky
-            && (when.nth.is_empty() || when.nth.contains(&number))
-            && when.every.is_none_or(|every| number.is_multiple_of(every))
-            && when.times.is_none_or(|times| self.fired < times)
+impl Asked<'_> {
+    /// Function and object of the call.
+    fn name(&self) -> String {
+        match &self.object {
+            Some(object) => format!("{} {object}", self.call),
+            None => self.call.to_owned(),
+        }
     }
 }
 
@@ -204,8 +102,7 @@ fn fits(when: &When, asked: &Asked<'_>, now: i64) -> bool {
             .is_none_or(|wanted| list.contains(&wanted))
     };
     let object = asked.object.as_deref();
-    (when.call.is_empty() || when.call.iter().any(|call| call == asked.call))
-        && (when.object.is_empty() || when.object.iter().any(|name| object == Some(name)))
+    (when.object.is_empty() || when.object.iter().any(|name| object == Some(name)))
         && when
             .entity
             .as_ref()

@@ -12,11 +12,10 @@ mod reshape;
 mod script;
 
 pub(crate) use self::edge::not_authorised;
-pub(crate) use self::engine::{Asked, Faults, FunctionPlan, Plan};
-pub use self::engine::{Fired, RuleReport};
+pub(crate) use self::engine::{Asked, Faults, FunctionPlan, Plan, plan};
 pub use self::fault::{
     Body, Characters, Cloudflare, ControlFailure, Cut, ErrorText, Errors, Fault, FunctionFailure,
     Http, RetryAfterForm, ShownTimeout, Slow, Spoiler, Totals, Truncate, Work,
 };
 pub use self::moments::{Instant, Weekly};
-pub use self::script::{By, FaultScript, Rule, When};
+pub use self::script::{By, FaultScript, Rule, RuleReport, When};

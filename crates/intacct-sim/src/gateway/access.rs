@@ -57,7 +57,10 @@ impl Context<'_> {
         Scope {
             entity: self.caller.entity.as_ref().map(|(key, _)| *key),
             with_private,
-            settled: self.plan.late().map(|late| self.gateway.clock.now() - late),
+            settled: self
+                .plan
+                .late()
+                .map(|late| self.gateway.clock.seconds() - late),
         }
     }
 

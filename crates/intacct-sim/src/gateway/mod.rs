@@ -10,7 +10,7 @@ mod answer;
 mod asked;
 mod authentication;
 mod call;
-mod delivery;
+pub(crate) mod content;
 mod format;
 mod legacy;
 mod metadata;
@@ -29,20 +29,21 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
+use sim_http::script::Report;
+use sim_http::{Answer, Clock};
+
 pub(crate) use self::answer::GatewayError;
 use self::answer::{Failure, Xml};
 pub(crate) use self::call::FUNCTIONS;
 use self::call::{Call, LocationArgument};
-pub(crate) use self::delivery::{Answer, Delivery};
 use self::format::Format;
 use self::report::Reports;
 use self::request::{Authentication, Control, Request};
 use self::session::{Caller, Sessions};
 use self::usage::{CompanyRef, Usage};
 use crate::access::Access;
-use crate::clock::Clock;
 use crate::company::Company;
-use crate::faults::{Fault, FaultScript, Faults, Fired, FunctionPlan, Plan, RuleReport};
+use crate::faults::{self, Fault, FaultScript, Faults, FunctionPlan, Plan};
 use crate::simulator::{CompanyHandle, Credentials};
 
 /// The one policy of asynchronous requests that the gateway knows.
@@ -221,9 +222,8 @@ impl Gateway {
         *self.faults() = Faults::new(script);
     }
 
-    pub(crate) fn fault_report(&self) -> (u64, Vec<RuleReport>, Vec<Fired>) {
-        let faults = self.faults();
-        (faults.seed(), faults.report(), faults.story())
+    pub(crate) fn fault_report(&self) -> Report<Fault> {
+        self.faults().report()
     }
 
     /// Answers a request that came to `url`, the gateway's address as the caller knows it.
@@ -236,7 +236,7 @@ impl Gateway {
             change_company(change, handle);
         }
         let answer = match &request {
-            _ if plan.stops() => Answer::xml(200, Vec::new()),
+            _ if plan.stops() => content::xml(200, Vec::new()),
             Ok(request) => {
                 let exchange = Exchange {
                     plan: &plan,
@@ -248,9 +248,9 @@ impl Gateway {
                 };
                 self.perform(request, &exchange)
             }
-            Err(refusal) => Answer::xml(200, refusal.clone()),
+            Err(refusal) => content::xml(200, refusal.clone()),
         };
-        plan.finish(answer, self.clock.now())
+        plan.finish(answer, self.clock.seconds())
     }
 
     fn plan(&self, request: Option<&Request>) -> Plan {
@@ -258,7 +258,7 @@ impl Gateway {
             return Plan::default();
         }
         let asked = self.asked(request);
-        let plan = self.faults().plan(&asked, self.clock.now());
+        let plan = faults::plan(&mut self.faults(), &asked, self.clock.seconds());
         if plan.ends_session() {
             for operation in request.into_iter().flat_map(|request| &request.operations) {
                 if let Authentication::Session(id) = &operation.authentication {
@@ -312,11 +312,8 @@ impl Gateway {
         }
         xml.close("response");
         match xml.bare {
-            None => Answer::xml(200, xml.bytes),
-            Some((format, body)) => Answer {
-                content_type: format.content_type().to_owned(),
-                ..Answer::xml(200, body)
-            },
+            None => content::xml(200, xml.bytes),
+            Some((format, body)) => Answer::new(200, format.content_type(), body),
         }
     }
 

@@ -14,7 +14,7 @@ impl Gateway {
         operation: &Operation,
         exchange: &Exchange<'_>,
     ) {
-        let now = self.clock.now();
+        let now = self.clock.seconds();
         let caller = match self.authenticate(&operation.authentication, exchange, now) {
             Ok(caller) => caller,
             Err(refusal) => {
@@ -121,7 +121,7 @@ impl Gateway {
             stats.functions
         };
         let by = [exchange.sender, &caller.user.login];
-        self.usage().count(self.clock.now(), by, call, object);
+        self.usage().count(self.clock.seconds(), by, call, object);
         if let Some(hook) = &self.hook {
             hook(number, exchange.handle);
         }

@@ -1,11 +1,12 @@
 //! `create`, `update`, `delete`: the edits of the company, as a caller asks for them.
 
+use sim_http::ErrorKind;
+
 use super::answer::{Failure, GatewayError, Xml};
 use super::call::Draft;
 use super::read::{named, numbered};
 use super::{Context, Outcome};
 use crate::company::{Edit, EditOp};
-use crate::error::ErrorKind;
 use crate::object::Object;
 
 impl Context<'_> {
@@ -42,7 +43,7 @@ impl Context<'_> {
         }
         self.gateway
             .company_mut()
-            .edit(&edit, self.gateway.clock.now())
+            .edit(&edit, self.gateway.clock.seconds())
             .map_err(|error| refusal(&error))?;
         let company = self.gateway.company();
         let object = company
@@ -101,7 +102,7 @@ impl Context<'_> {
         edit.recordno = Some(key.to_string());
         self.gateway
             .company_mut()
-            .edit(&edit, self.gateway.clock.now())
+            .edit(&edit, self.gateway.clock.seconds())
             .map_err(|error| refusal(&error))?;
         Ok(answer)
     }
@@ -113,7 +114,7 @@ impl Context<'_> {
         for key in keys {
             self.gateway
                 .company_mut()
-                .edit(&Edit::delete(object, key), self.gateway.clock.now())
+                .edit(&Edit::delete(object, key), self.gateway.clock.seconds())
                 .map_err(|error| Failure {
                     errors: vec![refusal(&error), wrapper("delete", object)],
                     data: Vec::new(),
@@ -167,7 +168,7 @@ fn check_name(object: &dyn Object<'_>, edit: &mut Edit) -> Result<(), GatewayErr
     .about("FIELD", &**field))
 }
 
-fn refusal(error: &crate::error::Error) -> GatewayError {
+fn refusal(error: &sim_http::Error) -> GatewayError {
     match error.kind() {
         ErrorKind::Invalid => GatewayError::new("BL03000018", error.to_string()),
         _ => GatewayError::new("BL01001973", error.to_string()),

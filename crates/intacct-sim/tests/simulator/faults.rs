@@ -259,7 +259,10 @@ async fn sessions_and_cursors_end_at_read_more() {
         (Fault::SessionExpired, "XL03000006"),
         (Fault::DeadCursor, "readMore failed"),
     ] {
-        let rule = Rule::new(fault).object("WIDGET").call("readMore").nth(2);
+        let rule = Rule::new(fault)
+            .when(|when| when.object.push("WIDGET".to_owned()))
+            .call("readMore")
+            .nth(2);
         let simulator = under(FaultScript::new(1).rule(rule)).await;
         let wire = Wire::session(&simulator).await;
         let id = wire.ok(first).await.data["resultId"].clone();
@@ -347,7 +350,9 @@ async fn functions_fail_with_the_errors_given() {
 
 #[tokio::test]
 async fn one_failing_function_leaves_the_others_or_takes_them_along() {
-    let rule = Rule::new(Fault::Processing).object("GADGET").call("query");
+    let rule = Rule::new(Fault::Processing)
+        .when(|when| when.object.push("GADGET".to_owned()))
+        .call("query");
     let simulator = under(FaultScript::new(1).rule(rule)).await;
     let wire = Wire::session(&simulator).await;
     let functions = function("a", &page(0)) + &function("b", &page(0).replace("WIDGET", "GADGET"));
@@ -456,8 +461,10 @@ async fn a_session_is_known_at_its_endpoint_only() {
 #[tokio::test]
 async fn empty_fields_and_names_of_aggregates_vary() {
     let script = FaultScript::new(1)
-        .rule(Rule::new(Fault::AbsentNulls).object("VENDOR"))
-        .rule(Rule::new(Fault::BareAggregates).object("GLDETAIL"));
+        .rule(Rule::new(Fault::AbsentNulls).when(|when| when.object.push("VENDOR".to_owned())))
+        .rule(
+            Rule::new(Fault::BareAggregates).when(|when| when.object.push("GLDETAIL".to_owned())),
+        );
     let builder = Simulator::builder().scale(Scale::Tiny).faults(script);
     let simulator = builder.start().await.unwrap();
     let wire = Wire::session(&simulator).await;

@@ -20,7 +20,7 @@ fn since(object: &str, instant: &str) -> String {
 
 #[tokio::test]
 async fn changes_show_late() {
-    let rule = Rule::new(Fault::Late(7_200)).object("VENDOR");
+    let rule = Rule::new(Fault::Late(7_200)).when(|when| when.object.push("VENDOR".to_owned()));
     let simulator = under(FaultScript::new(1).rule(rule)).await;
     let company = simulator.company();
     let wire = Wire::to(&simulator);
@@ -52,7 +52,8 @@ async fn changes_show_late() {
 
 #[tokio::test]
 async fn deletes_show_late() {
-    let rule = Rule::new(Fault::Late(9_000)).object("AUDITHISTORY");
+    let rule =
+        Rule::new(Fault::Late(9_000)).when(|when| when.object.push("AUDITHISTORY".to_owned()));
     let simulator = under(FaultScript::new(1).rule(rule)).await;
     let company = simulator.company();
     let wire = Wire::to(&simulator);

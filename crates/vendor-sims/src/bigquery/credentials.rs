@@ -12,11 +12,10 @@ use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_2048_8192_SHA256, UnparsedPub
 use base64::Engine;
 use base64::engine::general_purpose::{STANDARD, URL_SAFE_NO_PAD};
 use serde_json::{Value as Json, json};
+use sim_http::{Answer, Error};
 
 use super::refusal::Refusal;
 use super::value::MICROS_PER_SECOND;
-use crate::delivery::Answer;
-use crate::error::Error;
 
 const SCOPES: &str = "https://www.googleapis.com/auth/";
 /// Seconds for which a signed assertion may live.

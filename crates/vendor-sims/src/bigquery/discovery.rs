@@ -3,9 +3,9 @@
 use std::path::Path;
 
 use serde_json::{Map, Value as Json};
+use sim_http::Error;
 
 use super::refusal::Refusal;
-use crate::error::Error;
 
 /// A Discovery document.
 #[derive(Debug)]

@@ -1,21 +1,22 @@
 //! HTTP: the API's addresses, and beside them those under `/sim` that a test uses.
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::{Body, Bytes, to_bytes};
 use axum::extract::{ConnectInfo, Path, State};
-use axum::http::{HeaderMap, Method, StatusCode, Uri, header};
+use axum::http::{HeaderMap, Method, Uri, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use serde_json::json;
+use sim_http::control::{self, Advance, refuse, show};
+use sim_http::{Answer, Connection, Error, Sleeper};
 
 use super::faults::FaultScript;
 use super::request::Request;
 use super::service::Service;
 use super::simulator::Handle;
-use crate::delivery::{self, Answer, Connection, Sleeper};
 
 /// The largest request that is read: uploads are kept in memory.
 const LARGEST_BODY: usize = 2 * 1024 * 1024 * 1024;
@@ -24,7 +25,6 @@ const LARGEST_BODY: usize = 2 * 1024 * 1024 * 1024;
 pub(super) struct Manner {
     pub(super) sleeper: Sleeper,
     pub(super) latency: Duration,
-    pub(super) log: Option<fn(&str)>,
 }
 
 #[derive(Clone)]
@@ -64,9 +64,7 @@ async fn api(
     headers: HeaderMap,
     body: Body,
 ) -> Response {
-    let started = Instant::now();
-    let line = format!("{method} {}", uri.path());
-    let answer = match to_bytes(body, LARGEST_BODY).await {
+    let mut answer = match to_bytes(body, LARGEST_BODY).await {
         Ok(body) => {
             let request = Request::new(method, &uri, headers, body);
             let service = Arc::clone(&served.service);
@@ -80,16 +78,8 @@ async fn api(
         // The caller went away, or sends more than can be kept.
         Err(_) => Answer::new(413, "text/html; charset=UTF-8", Vec::new()),
     };
-    if let Some(log) = served.manner.log {
-        let (status, bytes) = (answer.status, answer.body.len());
-        let taken = started.elapsed().as_millis();
-        log(&format!("{line} {status} {bytes} bytes {taken} ms"));
-    }
-    let answer = Answer {
-        before: answer.before + served.manner.latency,
-        ..answer
-    };
-    delivery::respond(answer, &served.manner.sleeper, &connection).await
+    answer.delivery.before += served.manner.latency;
+    connection.deliver(answer, &served.manner.sleeper).await
 }
 
 impl Served {
@@ -113,14 +103,14 @@ async fn key_file(State(served): State<Served>) -> Response {
 }
 
 async fn faults(State(served): State<Served>) -> Response {
-    show(&served.handle().faults())
+    show(&served.handle().fault_report())
 }
 
 async fn set_faults(State(served): State<Served>, body: Bytes) -> Response {
     let script = FaultScript::parse(&String::from_utf8_lossy(&body));
     match script.and_then(|script| served.handle().set_faults(script)) {
         Ok(()) => faults(State(served)).await,
-        Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
+        Err(error) => refuse(&error),
     }
 }
 
@@ -142,31 +132,25 @@ async fn revoke_tokens(State(served): State<Served>) -> Response {
 }
 
 async fn clock(State(served): State<Served>) -> Response {
-    show(&json!({ "unix_micros": served.service.clock.now() }))
-}
-
-#[derive(serde::Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Advance {
-    advance_seconds: u32,
+    show(&json!({ "unix_micros": served.service.clock.micros() }))
 }
 
 async fn advance_clock(State(served): State<Served>, body: Bytes) -> Response {
-    match serde_json::from_slice::<Advance>(&body) {
+    match control::read::<Advance>(&body) {
         Ok(advance) => {
             served
                 .handle()
                 .advance(Duration::from_secs(advance.advance_seconds.into()));
             clock(State(served)).await
         }
-        Err(error) => failure(StatusCode::BAD_REQUEST, &error.to_string()),
+        Err(error) => refuse(&error),
     }
 }
 
 async fn tables(State(served): State<Served>, Path(dataset): Path<String>) -> Response {
     match served.handle().tables(&dataset) {
         Ok(tables) => show(&tables),
-        Err(error) => failure(StatusCode::NOT_FOUND, &error.to_string()),
+        Err(error) => refuse(&error),
     }
 }
 
@@ -186,23 +170,7 @@ async fn rows(
             }
             ([(header::CONTENT_TYPE, "application/x-ndjson")], body).into_response()
         }
-        Ok(Err(error)) => failure(StatusCode::NOT_FOUND, &error.to_string()),
-        Err(_) => failure(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the rows could not be read",
-        ),
+        Ok(Err(error)) => refuse(&error),
+        Err(_) => refuse(&Error::refused("the rows could not be read")),
     }
-}
-
-fn show(body: &impl serde::Serialize) -> Response {
-    let kind = [(header::CONTENT_TYPE, "application/json")];
-    match serde_json::to_vec(body) {
-        Ok(body) => (kind, body).into_response(),
-        Err(_) => StatusCode::INTERNAL_SERVER_ERROR.into_response(),
-    }
-}
-
-fn failure(status: StatusCode, message: &str) -> Response {
-    let kind = [(header::CONTENT_TYPE, "application/json")];
-    (status, kind, json!({ "error": message }).to_string()).into_response()
 }

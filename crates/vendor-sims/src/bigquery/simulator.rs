@@ -2,28 +2,24 @@
 
 use std::collections::BTreeMap;
 use std::fmt;
-use std::net::{Ipv4Addr, SocketAddr};
+use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value as Json;
+use sim_http::script::{Fired, Report};
+use sim_http::{Clock, Endpoint, Error, ErrorKind, Server, Sleeper};
 use time::OffsetDateTime;
-use tokio::net::TcpListener;
-use tokio::sync::oneshot;
-use tokio::task::JoinHandle;
 
 use super::catalog::{Catalog, TableName};
 use super::credentials::{CLIENT_ID, CLIENT_SECRET, REFRESH_TOKEN, ServiceAccount, Tokens};
 use super::discovery::Discovery;
-use super::faults::{FaultScript, Faults, RuleReport};
+use super::faults::{Fault, FaultScript, Faults, RuleReport};
 use super::limits::Limits;
 use super::server;
 use super::service::{Service, Settings, Stats, Streaming};
 use super::value::{MICROS_PER_SECOND, plain};
-use crate::clock::Clock;
-use crate::delivery::{Connection, Connections, Sleeper};
-use crate::error::{Error, ErrorKind};
 
 /// Seconds for which an access token lives, as the vendor gives them out.
 const TOKEN_LIFE: i64 = 3_599;
@@ -40,8 +36,7 @@ pub type Record = BTreeMap<String, Json>;
 /// A simulator that is configured and not yet started.
 #[must_use]
 pub struct SimulatorBuilder {
-    listen: SocketAddr,
-    allow_remote: bool,
+    endpoint: Endpoint,
     project: String,
     datasets: Vec<(String, String)>,
     now: Option<OffsetDateTime>,
@@ -55,7 +50,6 @@ pub struct SimulatorBuilder {
     streaming_delay: Duration,
     discovery: Option<PathBuf>,
     faults: FaultScript,
-    log: Option<fn(&str)>,
     sleeper: Sleeper,
 }
 
@@ -63,7 +57,7 @@ impl fmt::Debug for SimulatorBuilder {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter
             .debug_struct("SimulatorBuilder")
-            .field("listen", &self.listen)
+            .field("listen", &self.endpoint.listen)
             .field("project", &self.project)
             .field("datasets", &self.datasets)
             .finish_non_exhaustive()
@@ -73,8 +67,7 @@ impl fmt::Debug for SimulatorBuilder {
 impl Default for SimulatorBuilder {
     fn default() -> Self {
         Self {
-            listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
-            allow_remote: false,
+            endpoint: Endpoint::default(),
             project: "sim-project".to_owned(),
             datasets: Vec::new(),
             now: None,
@@ -88,8 +81,7 @@ impl Default for SimulatorBuilder {
             streaming_delay: Duration::from_secs(2 * 60),
             discovery: std::env::var_os(DISCOVERY).map(PathBuf::from),
             faults: FaultScript::default(),
-            log: None,
-            sleeper: Arc::new(|duration| Box::pin(tokio::time::sleep(duration))),
+            sleeper: Sleeper::default(),
         }
     }
 }
@@ -97,13 +89,13 @@ impl Default for SimulatorBuilder {
 impl SimulatorBuilder {
     /// The address to listen on; port 0 takes a free one.
     pub fn listen(mut self, address: SocketAddr) -> Self {
-        self.listen = address;
+        self.endpoint.listen = address;
         self
     }
 
     /// Allows an address that other machines can reach. The simulator protects nothing.
     pub fn allow_remote(mut self) -> Self {
-        self.allow_remote = true;
+        self.endpoint.allow_remote = true;
         self
     }
 
@@ -203,7 +195,7 @@ impl SimulatorBuilder {
 
     /// Passes a line about each request to `log`: method, path, status, bytes and time taken.
     pub fn log(mut self, log: fn(&str)) -> Self {
-        self.log = Some(log);
+        self.endpoint.log = Some(log);
         self
     }
 
@@ -212,7 +204,7 @@ impl SimulatorBuilder {
     where
         F: Future<Output = ()> + Send + 'static,
     {
-        self.sleeper = Arc::new(move |duration| Box::pin(sleeper(duration)));
+        self.sleeper = Sleeper::new(sleeper);
         self
     }
 
@@ -222,12 +214,6 @@ impl SimulatorBuilder {
     /// `Invalid` for an address that other machines can reach where that was not allowed, and for
     /// names, locations, keys, scripts and documents that cannot be; `Network` when the address cannot be bound.
     pub async fn start(self) -> Result<RunningSimulator, Error> {
-        if !self.listen.ip().is_loopback() && !self.allow_remote {
-            return Err(Error::invalid(format!(
-                "{} can be reached from elsewhere; allow that, or listen on 127.0.0.1",
-                self.listen
-            )));
-        }
         self.faults.check()?;
         let discovery = self.discovery.as_deref().map(Discovery::read).transpose()?;
         let account = match &self.account {
@@ -243,16 +229,7 @@ impl SimulatorBuilder {
                 })??
             }
         };
-        let bound = TcpListener::bind(self.listen).await.map_err(|source| {
-            Error::new(
-                ErrorKind::Network,
-                format!("cannot listen on {}", self.listen),
-            )
-            .because(source)
-        })?;
-        let address = bound.local_addr().map_err(|source| {
-            Error::new(ErrorKind::Network, "the address listened on is not known").because(source)
-        })?;
+        let bound = self.endpoint.bind().await?;
         let now = self.now.unwrap_or_else(OffsetDateTime::now_utc);
         let now = i64::try_from(now.unix_timestamp_nanos() / 1_000).unwrap_or_default();
         let mut catalog = Catalog::default();
@@ -265,7 +242,7 @@ impl SimulatorBuilder {
                 .insert_dataset(&self.project, &body, now)
                 .map_err(|refusal| Error::invalid(refusal.message))?;
         }
-        let url = format!("http://{address}");
+        let url = format!("http://{}", bound.address());
         let tokens = Tokens::new(account, self.token_life, format!("{url}/token"));
         let micros =
             |duration: Duration| i64::try_from(duration.as_micros()).unwrap_or(i64::MAX / 4);
@@ -284,7 +261,7 @@ impl SimulatorBuilder {
         };
         let service = Arc::new(Service::new(
             settings,
-            Clock::starting_at(now),
+            Clock::starting_at_micros(now),
             tokens,
             catalog,
             self.faults,
@@ -294,24 +271,11 @@ impl SimulatorBuilder {
             server::Manner {
                 sleeper: self.sleeper,
                 latency: self.latency,
-                log: self.log,
             },
         );
-        let (stop, stopped) = oneshot::channel::<()>();
-        let task = tokio::spawn(async move {
-            let shutdown = async {
-                // A dropped sender stops the server too.
-                let _ = stopped.await;
-            };
-            let router = router.into_make_service_with_connect_info::<Connection>();
-            let _ = axum::serve(Connections(bound), router)
-                .with_graceful_shutdown(shutdown)
-                .await;
-        });
         Ok(RunningSimulator {
             handle: Handle { service },
-            stop: Some(stop),
-            task: Some(task),
+            server: bound.serve(router),
         })
     }
 }
@@ -320,8 +284,7 @@ impl SimulatorBuilder {
 #[derive(Debug)]
 pub struct RunningSimulator {
     handle: Handle,
-    stop: Option<oneshot::Sender<()>>,
-    task: Option<JoinHandle<()>>,
+    server: Server,
 }
 
 impl RunningSimulator {
@@ -330,12 +293,9 @@ impl RunningSimulator {
         SimulatorBuilder::default()
     }
 
-    /// Takes no more requests, and waits until those under way are answered.
-    pub async fn shutdown(mut self) {
-        drop(self.stop.take());
-        if let Some(task) = self.task.take() {
-            let _ = task.await;
-        }
+    /// Takes no more requests, and waits until those under way are answered, a second at most.
+    pub async fn shutdown(self) {
+        self.server.shutdown().await;
     }
 }
 
@@ -439,7 +399,7 @@ impl Handle {
             .catalog
             .table(&self.name(dataset, table))
             .map_err(not_found)?;
-        Ok(self.service.resource(table, self.service.clock.now()))
+        Ok(self.service.resource(table, self.service.clock.micros()))
     }
 
     /// The names of a dataset's tables and views, in order.
@@ -494,9 +454,18 @@ impl Handle {
         self.service.world().faults = Faults::default();
     }
 
+    /// What went wrong so far, in its order; the first ten thousand.
+    pub fn fault_story(&self) -> Vec<Fired> {
+        self.fault_report().story
+    }
+
+    pub(super) fn fault_report(&self) -> Report<Fault> {
+        self.service.world().faults.report()
+    }
+
     /// The rules of the fault script, with how often each matched and fired.
     pub fn faults(&self) -> Vec<RuleReport> {
-        self.service.world().faults.report()
+        self.fault_report().rules
     }
 
     /// Moves the simulator's clock ahead.

@@ -25,8 +25,18 @@ async fn an_error_comes_before_the_effect_or_hides_it() {
     let before = Fault::Refuse(Refuse::new(503, "backendError"));
     let after = Fault::Refuse(Refuse::new(503, "backendError").stored());
     let script = FaultScript::new(1)
-        .rule(Rule::new(before).call("jobs.query").table("t").nth(1))
-        .rule(Rule::new(after).call("jobs.query").table("t").nth(2))
+        .rule(
+            Rule::new(before)
+                .call("jobs.query")
+                .when(|when| when.table.push("t".to_owned()))
+                .nth(1),
+        )
+        .rule(
+            Rule::new(after)
+                .call("jobs.query")
+                .when(|when| when.table.push("t".to_owned()))
+                .nth(2),
+        )
         .rule(Rule::new(Fault::Unauthorized).call("jobs.query").nth(3))
         .rule(
             Rule::new(Fault::RateLimitExceeded)
@@ -90,8 +100,16 @@ async fn jobs_are_slow_fail_and_run_when_nobody_asks() {
         message: String::new(),
     };
     let script = FaultScript::new(1)
-        .rule(Rule::new(Fault::SlowJob { polls: 3 }).kind("load").nth(1))
-        .rule(Rule::new(fail).kind("load").nth(2))
+        .rule(
+            Rule::new(Fault::SlowJob { polls: 3 })
+                .when(|when| when.kind = Some("load".to_owned()))
+                .nth(1),
+        )
+        .rule(
+            Rule::new(fail)
+                .when(|when| when.kind = Some("load".to_owned()))
+                .nth(2),
+        )
         .rule(Rule::new(Fault::SlowJob { polls: 2 }).call("jobs.query"));
     let caller = caller(script).await;
     caller

@@ -1,22 +1,11 @@
 //! Which rules fire for a request, and what they do to it together.
 
-use serde::Serialize;
-
 use super::fault::{Body, Cut, Fault, Refuse};
-use super::script::{FaultScript, Rule, When};
+use super::script::When;
 use crate::bigquery::refusal::Refusal;
 
-/// How often a rule matched and fired.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[non_exhaustive]
-pub struct RuleReport {
-    /// The rule.
-    pub rule: Rule,
-    /// Calls that its conditions held for.
-    pub matched: u64,
-    /// Calls that it fired for.
-    pub fired: u64,
-}
+/// A script at work.
+pub(in crate::bigquery) type Faults = sim_http::script::Faults<Fault>;
 
 /// A request as rules look at it.
 #[derive(Debug, Default)]
@@ -127,54 +116,26 @@ fn known_reason(reason: &str) -> &'static str {
         .unwrap_or("backendError")
 }
 
-/// A script while it is told.
-#[derive(Debug, Default)]
-pub(in crate::bigquery) struct Faults {
-    rules: Vec<RuleReport>,
-    random: fastrand::Rng,
+/// Decides what happens to a request.
+pub(in crate::bigquery) fn plan(faults: &mut Faults, asked: &Asked) -> Plan {
+    let mut plan = Plan::default();
+    let mut request = faults.request();
+    while let Some(mut turn) = request.next_rule() {
+        let rule = turn.rule();
+        let meets =
+            rule.names(asked.call) && rule.when.holds(asked) && rule.fault.concerns(asked.call);
+        if meets && turn.fires(|| asked.name()) {
+            plan.add(&rule.fault);
+        }
+    }
+    plan
 }
 
-impl Faults {
-    pub(in crate::bigquery) fn new(script: FaultScript) -> Self {
-        let reports = script.rules.into_iter().map(|rule| RuleReport {
-            rule,
-            matched: 0,
-            fired: 0,
-        });
-        Self {
-            rules: reports.collect(),
-            random: fastrand::Rng::with_seed(script.seed),
-        }
-    }
-
-    pub(in crate::bigquery) fn is_empty(&self) -> bool {
-        self.rules.is_empty()
-    }
-
-    pub(in crate::bigquery) fn report(&self) -> Vec<RuleReport> {
-        self.rules.clone()
-    }
-
-    pub(in crate::bigquery) fn plan(&mut self, asked: &Asked) -> Plan {
-        let mut plan = Plan::default();
-        for report in &mut self.rules {
-            let when = &report.rule.when;
-            if !when.holds(asked) || !report.rule.fault.concerns(asked.call) {
-                continue;
-            }
-            report.matched += 1;
-            let number = report.matched.saturating_sub(when.after);
-            let fires = number > 0
-                && (when.nth.is_empty() || when.nth.contains(&number))
-                && when.every.is_none_or(|every| number.is_multiple_of(every))
-                && when.times.is_none_or(|times| report.fired < times)
-                && when.probability.is_none_or(|part| self.random.f64() < part);
-            if fires {
-                report.fired += 1;
-                plan.add(&report.rule.fault);
-            }
-        }
-        plan
+impl Asked {
+    /// The method and the tables that it is about.
+    fn name(&self) -> String {
+        let words = std::iter::once(self.call).chain(self.tables.iter().map(String::as_str));
+        words.collect::<Vec<_>>().join(" ")
     }
 }
 
@@ -188,8 +149,7 @@ impl When {
                     .is_none_or(|prefix| table.starts_with(prefix))
         };
         let any_table = self.table.is_empty() && self.table_prefix.is_none();
-        (self.call.is_empty() || self.call.iter().any(|call| call == asked.call))
-            && (any_table || asked.tables.iter().any(is_table))
+        (any_table || asked.tables.iter().any(is_table))
             && self
                 .kind
                 .as_deref()

@@ -7,7 +7,6 @@ mod engine;
 mod fault;
 mod script;
 
-pub use self::engine::RuleReport;
-pub(super) use self::engine::{Asked, Faults, Plan};
+pub(super) use self::engine::{Asked, Faults, Plan, plan};
 pub use self::fault::{Body, Cut, Fault, Refuse};
-pub use self::script::{FaultScript, Rule, When};
+pub use self::script::{FaultScript, Rule, RuleReport, When};

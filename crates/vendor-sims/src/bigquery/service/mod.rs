@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
+use sim_http::{Answer, Clock};
 
 use self::page::Page;
 use self::tables::table_name;
@@ -23,8 +24,6 @@ use super::refusal::Refusal;
 use super::request::{Call, Request, form, multipart, parse};
 use super::sql::Session;
 use super::upload::{Step, Uploads};
-use crate::clock::Clock;
-use crate::delivery::Answer;
 
 /// How the simulator behaves.
 #[derive(Debug)]
@@ -114,7 +113,7 @@ impl Service {
             // A request that panicked leaves what it had done.
             Err(poisoned) => poisoned.into_inner(),
         };
-        let now = self.clock.now();
+        let now = self.clock.micros();
         world.catalog.expire(now);
         for job in world.jobs.due(now) {
             self.run(&mut world, &job, now);
@@ -133,7 +132,7 @@ impl Service {
             Plan::default()
         } else {
             let asked = asked(&world, &call, request);
-            world.faults.plan(&asked)
+            faults::plan(&mut world.faults, &asked)
         };
         let done = if plan.does_nothing() {
             Answer::json(200, &Json::Null)
@@ -153,7 +152,7 @@ impl Service {
         request: &Request,
         plan: &Plan,
     ) -> Result<Answer, Refusal> {
-        let now = self.clock.now();
+        let now = self.clock.micros();
         match call {
             Call::Token => {
                 let kind = request.header("content-type").unwrap_or_default();
@@ -526,8 +525,8 @@ fn spoilt(done: Answer, plan: &Plan) -> Answer {
         Some(refuse) => in_its_place(refuse),
         None => done,
     };
-    answer.before += Duration::from_millis(plan.slow_ms);
-    answer.cut_at = match plan.cut {
+    answer.delivery.before += Duration::from_millis(plan.slow_ms);
+    answer.delivery.cut_at = match plan.cut {
         None => None,
         Some(Cut::Before | Cut::After) => Some(0),
         Some(Cut::Amid) => Some((answer.body.len() / 2).max(1)),

@@ -2,6 +2,7 @@
 
 use bytes::Bytes;
 use serde_json::{Value as Json, json};
+use sim_http::Answer;
 
 use super::page::Page;
 use super::{Service, World};
@@ -15,7 +16,6 @@ use crate::bigquery::refusal::Refusal;
 use crate::bigquery::request::Request;
 use crate::bigquery::sql::{Script, Session};
 use crate::bigquery::value::{MICROS_PER_SECOND, parameter};
-use crate::delivery::Answer;
 
 /// Microseconds for which identical requests with one `requestId` are one.
 const REQUEST_ID_LIFE: i64 = 15 * 60 * MICROS_PER_SECOND;
@@ -374,7 +374,7 @@ impl Service {
     /// Runs what waits, whoever asked for it.
     pub(in crate::bigquery) fn settle(&self) -> usize {
         let mut world = self.world();
-        let now = self.clock.now();
+        let now = self.clock.micros();
         let due = world.jobs.due(i64::MAX / 2);
         for name in &due {
             self.run(&mut world, name, now);

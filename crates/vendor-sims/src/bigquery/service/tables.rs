@@ -1,6 +1,7 @@
 //! Methods of tables and of their rows.
 
 use serde_json::{Value as Json, json};
+use sim_http::Answer;
 
 use super::page::Page;
 use super::{Service, World};
@@ -11,7 +12,6 @@ use crate::bigquery::refusal::Refusal;
 use crate::bigquery::request::Request;
 use crate::bigquery::sql::view_schema;
 use crate::bigquery::value::Row;
-use crate::delivery::Answer;
 
 impl Service {
     pub(in crate::bigquery) fn resource(&self, table: &Table, now: i64) -> Json {

@@ -2,13 +2,15 @@
 
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, ErrorKind};
+use crate::error::Error;
 
 /// Reads a text as JSON where it begins with `{`, as TOML otherwise; `what` names it in the error.
-pub(crate) fn read(text: &str, what: &str) -> Result<serde_json::Value, Error> {
+///
+/// # Errors
+/// `Invalid` for a text that is neither.
+pub fn read(text: &str, what: &str) -> Result<serde_json::Value, Error> {
     let invalid = |format: &str, problem: String| {
-        let message = format!("the {what} is not {format}: {problem}");
-        Error::new(ErrorKind::Invalid, message)
+        Error::invalid(format!("the {what} is not {format}: {problem}"))
     };
     if text.trim_start().starts_with('{') {
         serde_json::from_str(text).map_err(|error| invalid("JSON", error.to_string()))
@@ -18,10 +20,10 @@ pub(crate) fn read(text: &str, what: &str) -> Result<serde_json::Value, Error> {
 }
 
 /// Reads a part of a document; `place` says which in the error, before the path to what is wrong.
-pub(crate) fn typed<T: DeserializeOwned>(
-    value: serde_json::Value,
-    place: &str,
-) -> Result<T, Error> {
+///
+/// # Errors
+/// `Invalid` for a part that is not what is wanted.
+pub fn typed<T: DeserializeOwned>(value: serde_json::Value, place: &str) -> Result<T, Error> {
     serde_path_to_error::deserialize(value).map_err(|error| {
         let path = error.path().to_string();
         let path = if path == "." {
@@ -29,7 +31,6 @@ pub(crate) fn typed<T: DeserializeOwned>(
         } else {
             format!(".{path}")
         };
-        let message = format!("{place}{path}: {}", error.inner());
-        Error::new(ErrorKind::Invalid, message)
+        Error::invalid(format!("{place}{path}: {}", error.inner()))
     })
 }

@@ -1,4 +1,5 @@
-//! The errors of the simulator's own interface; what the gateway answers is not among them.
+//! The errors of a simulator's own interface; what it answers in the vendor's place is not among
+//! them.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -9,15 +10,15 @@ use std::fmt;
 pub enum ErrorKind {
     /// An option or a value given is not usable as it is.
     Invalid,
-    /// No such object, record or field.
+    /// What was asked for is not in the simulator: no such object, table, record or field.
     NotFound,
-    /// The change would leave the company's books inconsistent, or clashes with what exists.
+    /// The change would leave what is simulated inconsistent, or clashes with what exists.
     Refused,
     /// The address could not be bound, or the server stopped.
     Network,
 }
 
-/// An error of the simulator's interface.
+/// An error of a simulator's interface.
 #[derive(Debug)]
 pub struct Error {
     kind: ErrorKind,
@@ -26,7 +27,8 @@ pub struct Error {
 }
 
 impl Error {
-    pub(crate) fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
+    /// An error with what it says.
+    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self {
             kind,
             message: message.into(),
@@ -34,11 +36,19 @@ impl Error {
         }
     }
 
-    pub(crate) fn refused(message: impl Into<String>) -> Self {
+    /// An error of kind [`ErrorKind::Invalid`].
+    pub fn invalid(message: impl Into<String>) -> Self {
+        Self::new(ErrorKind::Invalid, message)
+    }
+
+    /// An error of kind [`ErrorKind::Refused`].
+    pub fn refused(message: impl Into<String>) -> Self {
         Self::new(ErrorKind::Refused, message)
     }
 
-    pub(crate) fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
+    /// The same error, with what caused it.
+    #[must_use]
+    pub fn because(mut self, source: impl Into<Box<dyn StdError + Send + Sync>>) -> Self {
         self.source = Some(source.into());
         self
     }
