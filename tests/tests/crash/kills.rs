@@ -11,7 +11,7 @@ const KILLS: u32 = 130;
 
 /// Where a run has to have been killed, whatever it is made of: the life of a batch, of a window, of a
 /// lease and of a run.
-const STEPS: [&str; 33] = [
+const STEPS: [&str; 35] = [
     "open",
     "store.begin_run",
     "store.acquire",
@@ -29,6 +29,7 @@ const STEPS: [&str; 33] = [
     "store.advance",
     "spool.put",
     "store.prepare(upsert)",
+    "sink.stage(upsert)",
     "sink.write(upsert)",
     "store.settle(upsert)",
     "store.renew",
@@ -36,6 +37,7 @@ const STEPS: [&str; 33] = [
     "store.count_keys",
     "store.missing_keys",
     "store.prepare(delete)",
+    "sink.stage(delete)",
     "sink.write(delete)",
     "store.settle(delete)",
     "sink.flush",

@@ -146,6 +146,7 @@ stepped! {
     Sink for SteppedSink as "sink" {
         fn check() -> Vec<Finding>;
         fn plan(stream: &StreamDescriptor) -> SchemaPlan;
+        fn stage(batch: &Batch) -> (), named of(batch.operation(), &batch.stream().name);
         fn write(batch: &Batch) -> Receipt, named of(batch.operation(), &batch.stream().name);
         fn rewrite(batch: &Batch) -> Receipt;
         fn flush(stream: &StreamName) -> FlushReceipt;

@@ -1,18 +1,20 @@
 //! The way from an extraction to one sink.
 //!
-//! An extraction hands each batch to a lane for each of its sinks; behind each lane a task writes one
-//! batch after the other, and settles each while the next is written:
+//! An extraction hands each batch to a lane for each of its sinks; behind each lane a task stages one
+//! batch, writes the one before it, and settles the one before that:
 //!
 //! ```text
-//!                        ┌─ lane ─ ▢▢▢ ──────► task ─► sink, in step
-//!  cut ─ spool ─ prepare ┼─ lane ─ ▢▢▢▢ full       ┌─► sink, slow
-//!          │      in the └─ lane ─ ✕            ▲   │   sink, failed: its batches stay prepared
-//!          │      store                     task ──┘
+//!                        ┌─ lane ─ ▢▢▢ ──────► task: stage ─ write ─ settle ─► sink, in step
+//!  cut ─ spool ─ prepare ┼─ lane ─ ▢▢▢▢▢ full        n+1      n     n-1    ┌─► sink, slow
+//!          │      in the └─ lane ─ ✕            ▲                          │   sink, failed: its batches
+//!          │      store                     task ──────────────────────────┘         stay prepared
 //!          └──────────── left behind ───────────┘
 //! ```
 //!
-//! So cutting, writing and settling go on at the same time, each on a batch of its own. Batches are
-//! written in their order, and settled in it.
+//! So cutting, staging, writing and settling go on at the same time, each on a batch of its own. Each
+//! takes the batches in their order. Whatever else is to be done waits until all that was taken from the
+//! lane is settled, and nothing is taken before it is done. Where one of the three fails, those before it
+//! begin nothing more, and those behind it finish what they were given.
 //!
 //! The fastest sink sets the pace. A lane that is full is left behind: from then on its batches are in
 //! the store and the spool alone, where its task takes them up, in order, once it is through with those
@@ -23,8 +25,8 @@ use std::collections::VecDeque;
 use std::pin::pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use futures_util::future::{BoxFuture, Either, FutureExt as _, join, select};
-use tokio::sync::Notify;
+use futures_util::future::{Either, join3, select};
+use tokio::sync::{Notify, mpsc};
 
 use super::delivery::{Delivery, Ending, Ready};
 use super::event::Event;
@@ -34,11 +36,11 @@ use crate::receipt::Receipt;
 use crate::window::Cursor;
 
 /// Batches that a lane holds, those in its task's hands included.
-const DEPTH: usize = 4;
+const DEPTH: usize = 5;
 
-/// Batches that the fastest lane holds: one that is settled, one that is written, and one that is ready
-/// when the sink is.
-const PACE: usize = 3;
+/// Batches that the fastest lane holds: one that is settled, one that is written, one that is staged, and
+/// one that is ready when the sink is.
+const PACE: usize = 4;
 
 #[derive(Debug)]
 pub(super) struct Lane {
@@ -201,35 +203,27 @@ impl Lane {
     }
 
     async fn deliver_all(&self, rejections: &Rejections) -> Result<()> {
-        // The batch that the sink has and that is being settled.
-        let mut settling: Option<BoxFuture<'_, Result<()>>> = None;
-        loop {
-            let step = match (self.next(), settling.take()) {
-                (Step::Deliver(ready), Some(before)) => {
-                    let (receipt, before) = join(self.to.write(&ready), before).await;
-                    before?;
-                    settling = Some(self.settle(ready, receipt?, rejections).boxed());
-                    continue;
-                }
-                (Step::Wait, Some(mut before)) => {
-                    let work = pin!(self.work.notified());
-                    match select(&mut before, work).await {
-                        Either::Left((outcome, _)) => outcome?,
-                        Either::Right(_) => settling = Some(before),
-                    }
-                    continue;
-                }
-                // All else is for when everything is settled.
-                (step, Some(before)) => {
-                    before.await?;
-                    step
-                }
-                (step, None) => step,
-            };
-            match step {
+        let (staged, to_write) = mpsc::channel(1);
+        let (written, to_settle) = mpsc::channel(1);
+        let staging = self.stage_each(staged, rejections);
+        let writing = self.write_each(to_write, written);
+        let settling = self.settle_each(to_settle, rejections);
+        let (staging, writing, settling) = join3(staging, writing, settling).await;
+        // Of several failures, that of the earliest batch.
+        settling.and(writing).and(staging)
+    }
+
+    /// Stages one batch ahead of the one that is written, and does whatever else is to be done.
+    async fn stage_each(
+        &self,
+        staged: mpsc::Sender<Box<Ready>>,
+        rejections: &Rejections,
+    ) -> Result<()> {
+        while let Ok(place) = staged.reserve().await {
+            match self.next() {
                 Step::Deliver(ready) => {
-                    let receipt = self.to.write(&ready).await?;
-                    settling = Some(self.settle(ready, receipt, rejections).boxed());
+                    self.to.stage(&ready).await?;
+                    place.send(ready);
                 }
                 Step::CatchUp => {
                     self.catch_up().await?;
@@ -244,21 +238,44 @@ impl Lane {
                     return self.to.end(ending).await;
                 }
                 Step::End(End::CutShort) => return Ok(()),
-                Step::Wait => self.work.notified().await,
+                Step::Wait => {
+                    select(pin!(self.work.notified()), pin!(staged.closed())).await;
+                }
             }
         }
+        Ok(())
     }
 
-    async fn settle(
+    /// Writes one batch while the one before it is settled.
+    async fn write_each(
         &self,
-        ready: Box<Ready>,
-        receipt: Receipt,
+        mut staged: mpsc::Receiver<Box<Ready>>,
+        written: mpsc::Sender<(Box<Ready>, Receipt)>,
+    ) -> Result<()> {
+        while let Ok(place) = written.reserve().await {
+            let (next, nobody_left) = (pin!(staged.recv()), pin!(written.closed()));
+            let Either::Left((Some(ready), _)) = select(next, nobody_left).await else {
+                break;
+            };
+            let receipt = self.to.write(&ready).await?;
+            place.send((ready, receipt));
+        }
+        Ok(())
+    }
+
+    async fn settle_each(
+        &self,
+        mut written: mpsc::Receiver<(Box<Ready>, Receipt)>,
         rejections: &Rejections,
     ) -> Result<()> {
-        self.to.settle(&ready, receipt).await?;
-        self.state().in_hand -= 1;
-        self.note_settled(ready.prepared.place.ordinal);
-        rejections.check(&self.to)
+        while let Some((ready, receipt)) = written.recv().await {
+            self.to.settle(&ready, receipt).await?;
+            self.state().in_hand -= 1;
+            self.note_settled(ready.prepared.place.ordinal);
+            rejections.check(&self.to)?;
+            self.work.notify_one();
+        }
+        Ok(())
     }
 
     fn next(&self) -> Step {
@@ -266,6 +283,9 @@ impl Lane {
         if let Some(ready) = state.queue.pop_front() {
             state.in_hand += 1;
             Step::Deliver(ready)
+        } else if state.in_hand > 0 {
+            // All else is for when everything is settled.
+            Step::Wait
         } else if state.left_behind {
             Step::CatchUp
         } else if let Some(cursor) = state.advance_to.take() {

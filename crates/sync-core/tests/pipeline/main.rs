@@ -10,6 +10,7 @@ mod full_disk;
 mod object_store;
 mod spool;
 mod spool_kept;
+mod staging;
 mod workers;
 mod world;
 

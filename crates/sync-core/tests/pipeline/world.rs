@@ -531,6 +531,10 @@ impl Sink for Warehouse {
         Ok(())
     }
 
+    async fn stage(&self, _: &Batch) -> Result<()> {
+        self.reach().await
+    }
+
     async fn write(&self, batch: &Batch) -> Result<Receipt> {
         self.reach().await?;
         let happening = {
