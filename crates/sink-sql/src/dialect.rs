@@ -22,6 +22,17 @@ pub(crate) trait Dialect {
     /// The definition of a column that shows another.
     fn alias(&self, alias: &Alias) -> String;
 
+    /// The same where the table has rows already, so that it shows theirs too.
+    fn added_alias(&self, alias: &Alias) -> String {
+        self.alias(alias)
+    }
+
+    /// What must be done once [`Dialect::added_alias`] was added to a table.
+    fn behind_added_alias(&self, table: &str, alias: &Alias) -> Option<String> {
+        let _ = (table, alias);
+        None
+    }
+
     /// The place of a statement's argument, counted from 1.
     fn argument(&self, position: usize) -> String;
 

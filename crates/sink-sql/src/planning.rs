@@ -7,6 +7,7 @@ use sync_core::{Error, ErrorKind, Result, SchemaChange, SchemaPlan, StreamDescri
 use crate::bookkeeping;
 use crate::column_type::ColumnType;
 use crate::dialect::{Dialect, identifiers};
+use crate::reporting::{ALIASES, Alias};
 use crate::table::{Table, TableColumn, folded};
 
 /// What a database has under a table's name and beside it.
@@ -38,10 +39,12 @@ pub(crate) struct ExistingColumn {
     pub(crate) declared: String,
     /// The type that the catalogue notes; none for system columns and columns of others.
     pub(crate) noted: Option<String>,
+    /// The database makes its values from other columns, and nobody may write it.
+    pub(crate) is_generated: bool,
 }
 
 impl ExistingTable {
-    fn column(&self, name: &str) -> Option<&ExistingColumn> {
+    pub(crate) fn column(&self, name: &str) -> Option<&ExistingColumn> {
         let name = folded(name);
         self.columns
             .iter()
@@ -103,6 +106,16 @@ impl ExistingTable {
             }
         }
         Ok(())
+    }
+
+    /// The aliases that the table has and the database does not fill in by itself: whoever writes a row
+    /// writes them.
+    pub(crate) fn written_aliases(&self, dialect: &dyn Dialect) -> Vec<&'static Alias> {
+        let is_written = |alias: &&Alias| {
+            let there = self.column(alias.name).filter(|it| !it.is_generated);
+            there.is_some_and(|it| it.declared == dialect.type_of(alias.column_type))
+        };
+        ALIASES.iter().filter(is_written).collect()
     }
 
     /// The columns that came from the source, those included that it no longer has.
@@ -246,7 +259,12 @@ impl Steps {
                 .push(bookkeeping::note_columns(dialect, wanted, &added));
         }
         for alias in &wanted.aliases {
-            if existing.column(alias.name).is_none() {
+            let there = existing.column(alias.name);
+            if there.is_some_and(|it| it.is_generated) {
+                // As earlier versions made it.
+                self.statements
+                    .extend(dialect.behind_added_alias(&wanted.name, alias));
+            } else if there.is_none() {
                 let column = TableColumn {
                     name: alias.name.to_owned(),
                     spelled: alias.name.to_owned(),
@@ -254,7 +272,9 @@ impl Steps {
                     required: false,
                     source: None,
                 };
-                self.add(dialect, wanted, &column, dialect.alias(alias));
+                self.add(dialect, wanted, &column, dialect.added_alias(alias));
+                self.statements
+                    .extend(dialect.behind_added_alias(&wanted.name, alias));
             }
         }
         Ok(())

@@ -8,6 +8,8 @@ mod options;
 mod query;
 mod schema;
 mod sink;
+mod staging;
+mod straight;
 mod tie_out;
 mod totals;
 mod write;

@@ -7,7 +7,7 @@ use crate::column_type::ColumnType;
 
 /// Whether tables also carry the two system columns that published reporting models read.
 ///
-/// They are computed from ours when they are read and take no room.
+/// SQLite computes them from ours when they are read; in Postgres they are written beside ours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReportingColumns {
@@ -27,22 +27,27 @@ pub(crate) struct Alias {
     pub(crate) column_type: ColumnType,
 }
 
+/// All that there are.
+pub(crate) static ALIASES: [Alias; 2] = [SYNCED, DELETED];
+
+const SYNCED: Alias = Alias {
+    name: "_fivetran_synced",
+    of: system::SYNCED_AT,
+    column_type: ColumnType::Timestamp,
+};
+
+const DELETED: Alias = Alias {
+    name: "_fivetran_deleted",
+    of: system::DELETED,
+    column_type: ColumnType::Boolean,
+};
+
 impl ReportingColumns {
     pub(crate) fn aliases(self, stream: &StreamDescriptor) -> Vec<Alias> {
-        let synced = Alias {
-            name: "_fivetran_synced",
-            of: system::SYNCED_AT,
-            column_type: ColumnType::Timestamp,
-        };
-        let deleted = Alias {
-            name: "_fivetran_deleted",
-            of: system::DELETED,
-            column_type: ColumnType::Boolean,
-        };
         match (self, stream.delete_mode) {
             (Self::Off, _) => Vec::new(),
-            (Self::Fivetran, DeleteMode::Mark) => vec![synced, deleted],
-            (Self::Fivetran, _) => vec![synced],
+            (Self::Fivetran, DeleteMode::Mark) => vec![SYNCED, DELETED],
+            (Self::Fivetran, _) => vec![SYNCED],
         }
     }
 }

@@ -1,11 +1,11 @@
-//! The rows of a batch on their way to a staging table, by binary COPY.
+//! The rows of a batch on their way to a table, by binary COPY.
 
 use std::collections::HashMap;
 use std::pin::pin;
 use std::sync::Arc;
 
 use arrow_array::{ArrayRef, Int32Array, RecordBatch};
-use arrow_schema::{ArrowError, DataType, Field, Schema};
+use arrow_schema::{ArrowError, DataType, Field, FieldRef, Schema};
 use bytes::Bytes;
 use futures_util::SinkExt as _;
 use sync_core::encode::{CopyRows, Unwritable};
@@ -13,14 +13,15 @@ use sync_core::postgres::tokio_postgres;
 use sync_core::{Error, ErrorKind, RecordKey, Rejection, RejectionClass, Result};
 use tokio_postgres::CopyInSink;
 
-use super::merge::ROW;
+use super::staging::ROW;
+use crate::reporting::Alias;
 
 /// How much is sent at once, in bytes: enough that sending costs nothing, little beside a batch.
 const CHUNK: usize = 128 << 10;
 
-/// Some columns of a batch, with the number of each row before them.
+/// Columns of a batch, as they are sent.
 #[derive(Debug)]
-pub(super) struct Numbered {
+pub(super) struct Outgoing {
     rows: RecordBatch,
     key: RecordBatch,
 }
@@ -30,37 +31,75 @@ pub(super) struct Numbered {
 pub(super) struct Sent {
     /// Those that were sent, in their order.
     pub(super) rows: Vec<usize>,
+    /// How many of them the server took.
+    pub(super) taken: u64,
     /// Those that Postgres could not hold unchanged.
     pub(super) rejected: Vec<Rejection>,
 }
 
-impl Numbered {
-    /// Takes the named columns of a batch.
-    pub(super) fn new(batch: &RecordBatch, names: &[&str], key: &[String]) -> Result<Self> {
-        let numbered = || -> Result<Self, ArrowError> {
-            let schema = batch.schema_ref();
-            let place = |name: &str| schema.index_of(name);
-            let places = names.iter().map(|name| place(name));
-            let chosen = batch.project(&places.collect::<Result<Vec<_>, _>>()?)?;
-            let places = key.iter().map(|name| place(name));
-            let key = batch.project(&places.collect::<Result<Vec<_>, _>>()?)?;
-            let mut fields = vec![Arc::new(Field::new(ROW, DataType::Int32, false))];
-            fields.extend(chosen.schema_ref().fields().iter().cloned());
-            let numbers = 0..i32::try_from(batch.num_rows()).unwrap_or(i32::MAX);
-            let mut columns: Vec<ArrayRef> = vec![Arc::new(Int32Array::from_iter_values(numbers))];
-            columns.extend(chosen.columns().iter().cloned());
-            let rows = RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?;
-            Ok(Self { rows, key })
+impl Outgoing {
+    /// The named columns of a batch, behind the number of each row.
+    pub(super) fn numbered(batch: &RecordBatch, names: &[&str], key: &[String]) -> Result<Self> {
+        let numbers = 0..i32::try_from(batch.num_rows()).unwrap_or(i32::MAX);
+        let numbers: ArrayRef = Arc::new(Int32Array::from_iter_values(numbers));
+        let row = Arc::new(Field::new(ROW, DataType::Int32, false));
+        Self::of(batch, vec![(row, numbers)], names, &[], key)
+    }
+
+    /// All columns of a batch, and these aliases behind them.
+    pub(super) fn with_aliases(
+        batch: &RecordBatch,
+        aliases: &[&Alias],
+        key: &[String],
+    ) -> Result<Self> {
+        let fields = batch.schema_ref().fields().iter();
+        let names: Vec<_> = fields.map(|field| field.name().as_str()).collect();
+        Self::of(batch, Vec::new(), &names, aliases, key)
+    }
+
+    fn of(
+        batch: &RecordBatch,
+        before: Vec<(FieldRef, ArrayRef)>,
+        names: &[&str],
+        aliases: &[&Alias],
+        key: &[String],
+    ) -> Result<Self> {
+        let named = |name: &str| -> Result<_, ArrowError> {
+            let place = batch.schema_ref().index_of(name)?;
+            let field = Arc::clone(&batch.schema_ref().fields()[place]);
+            Ok((field, Arc::clone(batch.column(place))))
         };
-        numbered().map_err(|cause| {
+        let made = || -> Result<Self, ArrowError> {
+            let mut columns = before;
+            for name in names {
+                columns.push(named(name)?);
+            }
+            for alias in aliases {
+                let (field, values) = named(alias.of)?;
+                let field = field.as_ref().clone().with_name(alias.name);
+                columns.push((Arc::new(field), values));
+            }
+            let (fields, columns): (Vec<_>, Vec<_>) = columns.into_iter().unzip();
+            let places = key.iter().map(|name| batch.schema_ref().index_of(name));
+            Ok(Self {
+                rows: RecordBatch::try_new(Arc::new(Schema::new(fields)), columns)?,
+                key: batch.project(&places.collect::<Result<Vec<_>, _>>()?)?,
+            })
+        };
+        made().map_err(|cause| {
             let what = "the batch lacks a column that its stream declares, or has too many rows";
             Error::new(ErrorKind::Internal, what).caused_by(cause)
         })
     }
 
-    /// The columns, the number among them.
+    /// The columns that are sent.
     pub(super) fn schema(&self) -> &Schema {
         self.rows.schema_ref()
+    }
+
+    /// The columns of the key.
+    pub(super) fn key(&self) -> &RecordBatch {
+        &self.key
     }
 
     /// Which rows are to be sent: of several of one record the last, because one statement writes a
@@ -108,11 +147,7 @@ impl Numbered {
         copy.feed(Bytes::from_static(CopyRows::TRAILER))
             .await
             .map_err(&refused)?;
-        let taken = copy.as_mut().finish().await.map_err(&refused)?;
-        if taken != chunks.done.rows.len() as u64 {
-            let what = "the server did not take as many rows as were sent: try again";
-            return Err(Error::new(ErrorKind::Protocol, what));
-        }
+        chunks.done.taken = copy.as_mut().finish().await.map_err(&refused)?;
         Ok(chunks.done)
     }
 }
@@ -130,7 +165,7 @@ impl<'a> Chunks<'a> {
     fn of(encoder: CopyRows<'a>, rows: Vec<usize>) -> Self {
         let done = Sent {
             rows: Vec::with_capacity(rows.len()),
-            rejected: Vec::new(),
+            ..Sent::default()
         };
         Self {
             encoder,

@@ -1,178 +1,156 @@
-//! The statements that bring rows from where they are staged to their table.
-//!
-//! A staging table belongs to its session, has a column [`ROW`] with the row's number in the batch, and
-//! is empty again when the transaction ends.
+//! Rows from where they are staged to their table, but for those that the database refuses.
 
-use arrow_schema::{DataType, Schema};
-use sync_core::batch::system;
-use sync_core::id::Hasher;
+use sync_core::postgres::deadpool_postgres::Transaction;
+use sync_core::postgres::{Meaning, failed, meaning, tokio_postgres};
+use sync_core::{DeleteMode, ErrorKind, Operation, Rejection, RejectionClass, Result};
+use tokio_postgres::types::ToSql;
 
 use super::dialect::Postgres;
-use crate::bookkeeping;
-use crate::dialect::{Dialect, identifiers};
-use crate::statement;
+use super::staging::Staging;
+use super::write::DOING;
+use crate::delivery::Delivery;
+use crate::planning::ExistingTable;
 
-/// The number of a staged row in its batch. No column of a stream begins with an underscore.
-pub(super) const ROW: &str = "_row";
-
-/// A table of staged rows.
-#[derive(Debug)]
-pub(super) struct Staging<'a> {
-    dialect: &'a Postgres,
-    /// Its name, with the schema that belongs to the session.
-    name: String,
-    /// Names and types, the row's number left out.
-    columns: Vec<(&'a str, &'static str)>,
-    stream: &'a str,
-    key: &'a [String],
+/// The rows of a batch, from where they are staged to their table.
+pub(super) struct Merge<'a> {
+    transaction: &'a Transaction<'a>,
+    staging: &'a Staging<'a>,
+    sql: String,
+    /// Deleting what is not there is no refusal, so for deletes it counts what is.
+    counts_held: bool,
 }
 
-impl<'a> Staging<'a> {
-    /// For rows of these columns, [`ROW`] among them. Equal columns have an equal table, so that a session makes it once.
+/// What became of a range of rows.
+enum Outcome {
+    Written,
+    /// The database refused one of them; none is written.
+    Refused(Refusal),
+}
+
+/// Why the database refuses rows.
+struct Refusal {
+    column: Option<String>,
+    class: RejectionClass,
+    reason: String,
+}
+
+impl<'a> Merge<'a> {
     pub(super) fn new(
+        transaction: &'a Transaction<'a>,
         dialect: &'a Postgres,
-        stream: &'a str,
-        key: &'a [String],
-        sent: &'a Schema,
+        delivery: &'a Delivery,
+        table: &ExistingTable,
+        staging: &'a Staging<'a>,
     ) -> Self {
-        let columns: Vec<_> = sent
-            .fields()
-            .iter()
-            .filter(|field| field.name() != ROW)
-            .map(|field| (field.name().as_str(), sent_type(field.data_type())))
-            .collect();
-        let mut shape = Hasher::new("intacct-sync/staging/1");
-        for (name, sent) in &columns {
-            shape.push(name.as_bytes());
-            shape.push(sent.as_bytes());
-        }
-        let name = format!("staged_{}", shape.record_id());
+        let operation = delivery.place.operation;
+        let sql = match (operation, delivery.stream.delete_mode) {
+            (Operation::Upsert, _) => staging.upsert(&table.dropped(dialect, &delivery.stream)),
+            (Operation::Delete, DeleteMode::Remove) => staging.remove(),
+            (Operation::Delete, _) => staging.mark_deleted(),
+        };
         Self {
-            dialect,
-            name: format!("pg_temp.{}", dialect.identifier(&name)),
-            columns,
-            stream,
-            key,
+            transaction,
+            staging,
+            sql,
+            counts_held: operation == Operation::Delete,
         }
     }
 
-    pub(super) fn create(&self) -> String {
-        let columns = self.columns.iter();
-        let columns =
-            columns.map(|(name, sent)| format!("{} {sent}", self.dialect.identifier(name)));
-        let name = self.name.strip_prefix("pg_temp.").unwrap_or(&self.name);
-        format!(
-            "CREATE TEMPORARY TABLE IF NOT EXISTS {name} ({ROW} integer, {}) ON COMMIT DELETE ROWS",
-            columns.collect::<Vec<_>>().join(", ")
-        )
+    /// Writes these rows, which are all that are staged, and gives those that were refused.
+    ///
+    /// All at once, because refusals are rare. After one, the rows are halved until those that are
+    /// refused stand alone, so that the rest is there as if each had been written by itself.
+    pub(super) async fn all(&self, rows: &[usize]) -> Result<Vec<Rejection>> {
+        let mut rejected = Vec::new();
+        let mut open = vec![rows];
+        while let Some(rows) = open.pop() {
+            let outcome = self.some(rows).await?;
+            match (outcome, rows) {
+                (Outcome::Written, _) => {}
+                (Outcome::Refused(refusal), [row]) => rejected.push(Rejection {
+                    row: *row,
+                    column: refusal.column,
+                    class: refusal.class,
+                    reason: refusal.reason,
+                }),
+                (Outcome::Refused(_), _) => {
+                    let (first, second) = rows.split_at(rows.len() / 2);
+                    // The last is taken first: rows are written in their order.
+                    open.push(second);
+                    open.push(first);
+                }
+            }
+        }
+        Ok(rejected)
     }
 
-    pub(super) fn copy(&self) -> String {
-        let names = self.columns.iter().map(|(name, _)| *name);
-        format!(
-            "COPY {} ({ROW}, {}) FROM STDIN (FORMAT binary)",
-            self.name,
-            identifiers(self.dialect, names)
-        )
+    async fn some(&self, rows: &[usize]) -> Result<Outcome> {
+        let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
+            return Ok(Outcome::Written);
+        };
+        let refused = |cause| failed(DOING, cause);
+        let savepoint = |sql: &'static str| async move {
+            self.transaction.batch_execute(sql).await.map_err(refused)
+        };
+        savepoint("SAVEPOINT some_rows").await?;
+        let merged = self.merge(*first as i32, *last as i32 + 1, rows.len() as u64);
+        let outcome = match merged.await {
+            Ok(true) => Outcome::Written,
+            Ok(false) => Outcome::Refused(Refusal {
+                column: None,
+                class: RejectionClass::Refused,
+                reason: "a trigger of the table ignored the row".to_owned(),
+            }),
+            Err(cause) => match refusal(&cause) {
+                Some(refusal) => Outcome::Refused(refusal),
+                None => return Err(failed(DOING, cause)),
+            },
+        };
+        if matches!(outcome, Outcome::Refused(_)) {
+            savepoint("ROLLBACK TO SAVEPOINT some_rows").await?;
+        }
+        savepoint("RELEASE SAVEPOINT some_rows").await?;
+        Ok(outcome)
     }
 
-    /// Writes the rows, whether they are new or not.
-    pub(super) fn upsert(&self, cleared: &[&str]) -> String {
-        let names: Vec<&str> = self.columns.iter().map(|(name, _)| *name).collect();
-        let values = format!(
-            "SELECT {} FROM {} AS staged WHERE {}",
-            identifiers(self.dialect, names.iter().copied()),
-            self.name,
-            of_rows()
-        );
-        statement::upsert(
-            self.dialect,
-            self.stream,
-            self.key,
-            &names,
-            cleared,
-            &values,
-        )
-    }
-
-    /// Marks the rows as gone.
-    pub(super) fn mark_deleted(&self) -> String {
-        let set = statement::MARKED.map(|column| {
-            let column = self.dialect.identifier(column);
-            format!("{column} = staged.{column}")
-        });
-        format!(
-            "UPDATE {} AS held SET {}, {} = {} FROM {} AS staged WHERE {} AND {}",
-            self.dialect.table(self.stream),
-            set.join(", "),
-            self.dialect.identifier(system::DELETED),
-            self.dialect.yes(),
-            self.name,
-            self.same_key(),
-            of_rows()
-        )
-    }
-
-    /// Removes the rows.
-    pub(super) fn remove(&self) -> String {
-        format!(
-            "DELETE FROM {} AS held USING {} AS staged WHERE {} AND {}",
-            self.dialect.table(self.stream),
-            self.name,
-            self.same_key(),
-            of_rows()
-        )
-    }
-
-    /// How many of the staged rows have one in the table.
-    pub(super) fn count_held(&self) -> String {
-        format!(
-            "SELECT count(*) FROM {} AS held JOIN {} AS staged ON {} WHERE {}",
-            self.dialect.table(self.stream),
-            self.name,
-            self.same_key(),
-            of_rows()
-        )
-    }
-
-    /// Takes those rows away that a later batch has written, and gives their numbers. The arguments
-    /// are those of [`bookkeeping::later_batch`].
-    pub(super) fn drop_superseded(&self) -> String {
-        format!(
-            "DELETE FROM {} AS staged USING {} AS held, {} AS later WHERE {} \
-             AND later.batch_id = held.{} AND {} RETURNING staged.{ROW}",
-            self.name,
-            self.dialect.table(self.stream),
-            self.dialect.table(bookkeeping::BATCHES),
-            self.same_key(),
-            self.dialect.identifier(system::BATCH_ID),
-            bookkeeping::is_later(self.dialect, "later"),
-        )
-    }
-
-    fn same_key(&self) -> String {
-        let equal = self.key.iter().map(|column| {
-            let column = self.dialect.identifier(column);
-            format!("held.{column} = staged.{column}")
-        });
-        equal.collect::<Vec<_>>().join(" AND ")
+    /// Whether all rows changed that should have.
+    async fn merge(
+        &self,
+        from: i32,
+        until: i32,
+        staged: u64,
+    ) -> Result<bool, tokio_postgres::Error> {
+        let range: [&(dyn ToSql + Sync); 2] = [&from, &until];
+        let mut expected = staged;
+        if self.counts_held {
+            let sql = self.staging.count_held();
+            let held: i64 = self.transaction.query_one(&sql, &range).await?.try_get(0)?;
+            expected = held.unsigned_abs();
+        }
+        let changed = self.transaction.execute(&self.sql, &range).await?;
+        Ok(changed >= expected)
     }
 }
 
-/// What Postgres calls the type that a column is sent as. Decimals have no declared scale on their way,
-/// so that nothing is rounded before the table can refuse it.
-fn sent_type(data_type: &DataType) -> &'static str {
-    match data_type {
-        DataType::Utf8 => "text",
-        DataType::Int64 => "bigint",
-        DataType::Decimal128(..) => "numeric",
-        DataType::Boolean => "boolean",
-        DataType::Date32 => "date",
-        _ => "timestamp with time zone",
-    }
-}
-
-/// Only rows of a range: from the first argument to the second, which is not part of it.
-fn of_rows() -> String {
-    format!("staged.{ROW} >= $1 AND staged.{ROW} < $2")
+/// Where the database refuses rows, not the work as a whole.
+fn refusal(cause: &tokio_postgres::Error) -> Option<Refusal> {
+    let told = cause.as_db_error()?;
+    let Meaning { kind, .. } = meaning(cause);
+    // A row or an entry of an index that is larger than a page takes.
+    let too_big = told.code().code() == "54000";
+    // A policy of the table that forbids this row, and not the table to this user.
+    let forbidden = told.code().code() == "42501" && told.routine() == Some("ExecWithCheckOptions");
+    let class = match told.code().code().get(..2) {
+        _ if too_big => RejectionClass::Unfit,
+        _ if forbidden => RejectionClass::Permission,
+        _ if !matches!(kind, ErrorKind::Rejected | ErrorKind::Data) => return None,
+        Some("22") => RejectionClass::Unfit,
+        Some("23" | "27" | "P0") => RejectionClass::Refused,
+        _ => return None,
+    };
+    Some(Refusal {
+        column: told.column().map(str::to_owned),
+        class,
+        reason: told.message().to_owned(),
+    })
 }

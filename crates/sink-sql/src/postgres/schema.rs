@@ -144,7 +144,8 @@ async fn describe(
         }
     }
     let sql = "SELECT held.attname::text, pg_catalog.format_type(held.atttypid, held.atttypmod), \
-                 pg_catalog.array_position(key.indkey::int2[], held.attnum) \
+                 pg_catalog.array_position(key.indkey::int2[], held.attnum), \
+                 held.attgenerated <> '' \
                FROM pg_catalog.pg_attribute AS held \
                LEFT JOIN pg_catalog.pg_index AS key \
                  ON key.indrelid = held.attrelid AND key.indisprimary \
@@ -166,6 +167,7 @@ async fn describe(
             name,
             declared: row.try_get(1)?,
             noted,
+            is_generated: row.try_get(3)?,
         });
     }
     key.sort();

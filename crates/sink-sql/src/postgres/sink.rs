@@ -167,10 +167,20 @@ impl PostgresSink {
         let transaction = self.begin(&mut session, Purpose::Writing).await?;
         let at = stored_now(self.options.clock.as_ref());
         let written = write::write(&transaction, &self.dialect, &delivery, batch.keys(), at).await;
-        let receipt = self.name(written)?;
-        self.commit(transaction, "the batch cannot be committed")
-            .await?;
-        Ok(receipt)
+        match self.name(written) {
+            Ok(receipt) => {
+                self.commit(transaction, "the batch cannot be committed")
+                    .await?;
+                Ok(receipt)
+            }
+            Err(error) => {
+                let _ = transaction.rollback().await;
+                // A `COPY` that the server refused leaves answers behind that the next user of the session
+                // would take for its own.
+                drop(Session::take(session));
+                Err(error)
+            }
+        }
     }
 }
 

@@ -7,24 +7,26 @@
 
 use sync_core::id::Hasher;
 use sync_core::postgres::deadpool_postgres::Transaction;
-use sync_core::postgres::{Meaning, failed, meaning, tokio_postgres};
+use sync_core::postgres::{failed, tokio_postgres};
 use sync_core::{
-    BatchId, DeleteMode, Digest, ErrorKind, Operation, Receipt, RecordKey, Rejection,
+    BatchId, DeleteMode, Digest, Error, ErrorKind, Operation, Receipt, RecordKey, Rejection,
     RejectionClass, Result,
 };
 use time::OffsetDateTime;
 use tokio_postgres::types::ToSql;
 
-use super::copy::{Numbered, Sent};
+use super::copy::{Outgoing, Sent};
 use super::dialect::Postgres;
-use super::merge::Staging;
+use super::merge::Merge;
 use super::schema;
+use super::staging::Staging;
+use super::straight::Straight;
 use crate::bookkeeping::{self, Marker, RunRow};
 use crate::delivery::{Delivery, Marked};
 use crate::planning::ExistingTable;
 use crate::statement;
 
-const DOING: &str = "the batch cannot be written";
+pub(super) const DOING: &str = "the batch cannot be written";
 
 /// Writes a batch, or finds that it is there already. `at` is when.
 ///
@@ -43,44 +45,102 @@ pub(super) async fn write(
     };
     let stream = &delivery.stream;
     let table = schema::prepared(transaction, dialect, stream).await?;
-    let names = sent_columns(delivery);
+    let name = stream.name.as_str();
     if delivery.place.operation == Operation::Upsert {
         table.check_takes(dialect, stream, delivery.rows.schema_ref())?;
     }
-    let numbered = Numbered::new(&delivery.rows, &names, &stream.key)?;
-    let rows = numbered.last_of_each_record(keys)?;
-    let name = stream.name.as_str();
-    let staging = Staging::new(dialect, name, &stream.key, numbered.schema());
-    transaction
-        .batch_execute(&staging.create())
-        .await
-        .map_err(refused)?;
-    let copy = transaction
-        .copy_in(&staging.copy())
-        .await
-        .map_err(refused)?;
-    let Sent {
-        mut rows,
-        mut rejected,
-    } = numbered.send(copy, rows, refused).await?;
-
     lock(transaction, name_lock(dialect, name))
         .await
         .map_err(refused)?;
+    let written = Written {
+        transaction,
+        dialect,
+        delivery,
+        table: &table,
+    };
     let mut receipt = Receipt::durable(delivery.id, at);
-    let marker = Marker::new(delivery, &receipt, None)?;
-    let superseded = drop_superseded(transaction, dialect, &staging, &marker)
-        .await
-        .map_err(refused)?;
-    rows.retain(|row| superseded.iter().all(|rejection| rejection.row != *row));
-    rejected.extend(superseded);
-    let merge = Merge::new(transaction, dialect, delivery, &table, &staging);
-    rejected.extend(merge.all(&rows).await?);
-    rejected.sort_by_key(|rejection| rejection.row);
-    receipt.rejected = rejected;
+    receipt.rejected = match written.straight(keys).await? {
+        Some(rejected) => rejected,
+        None => written.merged(keys, &receipt).await?,
+    };
+    receipt.rejected.sort_by_key(|rejection| rejection.row);
     let marker = Marker::new(delivery, &receipt, before.as_ref())?;
     note(transaction, dialect, &marker).await.map_err(refused)?;
     Ok(receipt)
+}
+
+/// The rows of a batch on one of the two ways to their table.
+struct Written<'a> {
+    transaction: &'a Transaction<'a>,
+    dialect: &'a Postgres,
+    delivery: &'a Delivery,
+    table: &'a ExistingTable,
+}
+
+impl Written<'_> {
+    /// Where all of them are new: those that were refused.
+    async fn straight(&self, keys: &[RecordKey]) -> Result<Option<Vec<Rejection>>> {
+        if self.delivery.place.operation != Operation::Upsert {
+            return Ok(None);
+        }
+        let stream = &self.delivery.stream;
+        let aliases = self.table.written_aliases(self.dialect);
+        let outgoing = Outgoing::with_aliases(&self.delivery.rows, &aliases, &stream.key)?;
+        let rows = outgoing.last_of_each_record(keys)?;
+        let straight = Straight {
+            dialect: self.dialect,
+            name: stream.name.as_str(),
+            table: self.table,
+            rows: &outgoing,
+        };
+        let sent = straight.write(self.transaction, &rows).await?;
+        Ok(sent.map(|sent| sent.rejected))
+    }
+
+    /// By a staging table, whether they are new or not: those that were refused.
+    async fn merged(&self, keys: &[RecordKey], receipt: &Receipt) -> Result<Vec<Rejection>> {
+        let refused = |cause| failed(DOING, cause);
+        let (transaction, stream) = (self.transaction, &self.delivery.stream);
+        let names = sent_columns(self.delivery);
+        let numbered = Outgoing::numbered(&self.delivery.rows, &names, &stream.key)?;
+        let rows = numbered.last_of_each_record(keys)?;
+        let aliases = self.table.written_aliases(self.dialect);
+        let name = stream.name.as_str();
+        let staging = Staging::new(self.dialect, name, &stream.key, numbered.schema(), aliases);
+        transaction
+            .batch_execute(&staging.create())
+            .await
+            .map_err(refused)?;
+        let copy = transaction
+            .copy_in(&staging.copy())
+            .await
+            .map_err(refused)?;
+        let sent = numbered.send(copy, rows, refused).await?;
+        let Sent {
+            mut rows,
+            mut rejected,
+            taken,
+        } = sent;
+        if taken != rows.len() as u64 {
+            let what = "the server did not take as many rows as were sent: try again";
+            return Err(Error::new(ErrorKind::Protocol, what));
+        }
+        let marker = Marker::new(self.delivery, receipt, None)?;
+        let superseded = drop_superseded(transaction, self.dialect, &staging, &marker)
+            .await
+            .map_err(refused)?;
+        rows.retain(|row| superseded.iter().all(|rejection| rejection.row != *row));
+        rejected.extend(superseded);
+        let merge = Merge::new(
+            transaction,
+            self.dialect,
+            self.delivery,
+            self.table,
+            &staging,
+        );
+        rejected.extend(merge.all(&rows).await?);
+        Ok(rejected)
+    }
 }
 
 /// Notes how a run ended. Where no stream has been prepared there are no data to stand beside.
@@ -267,150 +327,6 @@ async fn note(
         &marker.written_at,
     ];
     transaction.execute(&statement, &values).await.map(|_| ())
-}
-
-/// The rows of a batch, from where they are staged to their table.
-struct Merge<'a> {
-    transaction: &'a Transaction<'a>,
-    staging: &'a Staging<'a>,
-    sql: String,
-    /// Deleting what is not there is no refusal, so for deletes it counts what is.
-    counts_held: bool,
-}
-
-/// What became of a range of rows.
-enum Outcome {
-    Written,
-    /// The database refused one of them; none is written.
-    Refused(Refusal),
-}
-
-/// Why the database refuses rows.
-struct Refusal {
-    column: Option<String>,
-    class: RejectionClass,
-    reason: String,
-}
-
-impl<'a> Merge<'a> {
-    fn new(
-        transaction: &'a Transaction<'a>,
-        dialect: &'a Postgres,
-        delivery: &'a Delivery,
-        table: &ExistingTable,
-        staging: &'a Staging<'a>,
-    ) -> Self {
-        let operation = delivery.place.operation;
-        let sql = match (operation, delivery.stream.delete_mode) {
-            (Operation::Upsert, _) => staging.upsert(&table.dropped(dialect, &delivery.stream)),
-            (Operation::Delete, DeleteMode::Remove) => staging.remove(),
-            (Operation::Delete, _) => staging.mark_deleted(),
-        };
-        Self {
-            transaction,
-            staging,
-            sql,
-            counts_held: operation == Operation::Delete,
-        }
-    }
-
-    /// Writes these rows, which are all that are staged, and gives those that were refused.
-    ///
-    /// All at once, because refusals are rare. After one, the rows are halved until those that are
-    /// refused stand alone, so that the rest is there as if each had been written by itself.
-    async fn all(&self, rows: &[usize]) -> Result<Vec<Rejection>> {
-        let mut rejected = Vec::new();
-        let mut open = vec![rows];
-        while let Some(rows) = open.pop() {
-            let outcome = self.some(rows).await?;
-            match (outcome, rows) {
-                (Outcome::Written, _) => {}
-                (Outcome::Refused(refusal), [row]) => rejected.push(Rejection {
-                    row: *row,
-                    column: refusal.column,
-                    class: refusal.class,
-                    reason: refusal.reason,
-                }),
-                (Outcome::Refused(_), _) => {
-                    let (first, second) = rows.split_at(rows.len() / 2);
-                    // The last is taken first: rows are written in their order.
-                    open.push(second);
-                    open.push(first);
-                }
-            }
-        }
-        Ok(rejected)
-    }
-
-    async fn some(&self, rows: &[usize]) -> Result<Outcome> {
-        let (Some(first), Some(last)) = (rows.first(), rows.last()) else {
-            return Ok(Outcome::Written);
-        };
-        let refused = |cause| failed(DOING, cause);
-        let savepoint = |sql: &'static str| async move {
-            self.transaction.batch_execute(sql).await.map_err(refused)
-        };
-        savepoint("SAVEPOINT some_rows").await?;
-        let merged = self.merge(*first as i32, *last as i32 + 1, rows.len() as u64);
-        let outcome = match merged.await {
-            Ok(true) => Outcome::Written,
-            Ok(false) => Outcome::Refused(Refusal {
-                column: None,
-                class: RejectionClass::Refused,
-                reason: "a trigger of the table ignored the row".to_owned(),
-            }),
-            Err(cause) => match refusal(&cause) {
-                Some(refusal) => Outcome::Refused(refusal),
-                None => return Err(failed(DOING, cause)),
-            },
-        };
-        if matches!(outcome, Outcome::Refused(_)) {
-            savepoint("ROLLBACK TO SAVEPOINT some_rows").await?;
-        }
-        savepoint("RELEASE SAVEPOINT some_rows").await?;
-        Ok(outcome)
-    }
-
-    /// Whether all rows changed that should have.
-    async fn merge(
-        &self,
-        from: i32,
-        until: i32,
-        staged: u64,
-    ) -> Result<bool, tokio_postgres::Error> {
-        let range: [&(dyn ToSql + Sync); 2] = [&from, &until];
-        let mut expected = staged;
-        if self.counts_held {
-            let sql = self.staging.count_held();
-            let held: i64 = self.transaction.query_one(&sql, &range).await?.try_get(0)?;
-            expected = held.unsigned_abs();
-        }
-        let changed = self.transaction.execute(&self.sql, &range).await?;
-        Ok(changed >= expected)
-    }
-}
-
-/// Where the database refuses rows, not the work as a whole.
-fn refusal(cause: &tokio_postgres::Error) -> Option<Refusal> {
-    let told = cause.as_db_error()?;
-    let Meaning { kind, .. } = meaning(cause);
-    // A row or an entry of an index that is larger than a page takes.
-    let too_big = told.code().code() == "54000";
-    // A policy of the table that forbids this row, and not the table to this user.
-    let forbidden = told.code().code() == "42501" && told.routine() == Some("ExecWithCheckOptions");
-    let class = match told.code().code().get(..2) {
-        _ if too_big => RejectionClass::Unfit,
-        _ if forbidden => RejectionClass::Permission,
-        _ if !matches!(kind, ErrorKind::Rejected | ErrorKind::Data) => return None,
-        Some("22") => RejectionClass::Unfit,
-        Some("23" | "27" | "P0") => RejectionClass::Refused,
-        _ => return None,
-    };
-    Some(Refusal {
-        column: told.column().map(str::to_owned),
-        class,
-        reason: told.message().to_owned(),
-    })
 }
 
 fn row_number(row: i32) -> usize {

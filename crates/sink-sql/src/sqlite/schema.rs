@@ -100,15 +100,17 @@ fn describe(
         noted = rows.collect::<rusqlite::Result<_>>()?;
     }
     // The extended form, because the plain one leaves generated columns out.
-    let mut statement = connection
-        .prepare_cached("SELECT name, pk, type FROM pragma_table_xinfo(?1) ORDER BY cid")?;
+    let mut statement = connection.prepare_cached(
+        "SELECT name, pk, type, hidden IN (2, 3) FROM pragma_table_xinfo(?1) ORDER BY cid",
+    )?;
     let rows = statement.query_map([table], |row| {
-        Ok((row.get::<_, String>(0)?, row.get::<_, i64>(1)?, row.get(2)?))
+        let name: String = row.get(0)?;
+        Ok((name, row.get::<_, i64>(1)?, row.get(2)?, row.get(3)?))
     })?;
     let mut columns = Vec::new();
     let mut key = Vec::new();
     for row in rows {
-        let (name, place_in_key, declared) = row?;
+        let (name, place_in_key, declared, is_generated) = row?;
         if place_in_key > 0 {
             key.push((place_in_key, name.clone()));
         }
@@ -120,6 +122,7 @@ fn describe(
             name,
             declared,
             noted,
+            is_generated,
         });
     }
     key.sort();

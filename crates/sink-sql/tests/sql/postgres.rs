@@ -4,6 +4,7 @@
 mod crash;
 mod failures;
 mod shared;
+mod straight;
 mod tables;
 mod values;
 

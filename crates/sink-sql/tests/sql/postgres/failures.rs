@@ -53,6 +53,7 @@ async fn anothers_lock_is_an_error_that_may_be_retried() {
     };
     let impatient = PostgresOptions::default()
         .schema(books.sink.schema())
+        .sessions(1)
         .lock_timeout(Duration::from_millis(1));
     let sink = open(books.database, impatient);
     let (client, connection) =
@@ -60,19 +61,23 @@ async fn anothers_lock_is_an_error_that_may_be_retried() {
             .await
             .unwrap();
     let connection = tokio::spawn(connection);
-    let locked = format!("BEGIN; LOCK TABLE {}.vendor", books.sink.schema());
-    client.batch_execute(&locked).await.unwrap();
-    let batch = upserts(&vendors(), 0, vec![row("1", "one")]);
-    let error = sink.write(&batch).await.unwrap_err();
-    assert_eq!(
-        (error.kind(), error.retry()),
-        (ErrorKind::Conflict, Retry::Backoff)
-    );
-    assert_eq!(sqlstate(&error), Some("55P03"));
-    client.batch_execute("ROLLBACK").await.unwrap();
+    // What reads waits for the first, and only what writes for the second.
+    for (ordinal, mode) in (0..).zip(["ACCESS EXCLUSIVE", "SHARE"]) {
+        let schema = books.sink.schema();
+        let locked = format!("BEGIN; LOCK TABLE {schema}.vendor IN {mode} MODE");
+        client.batch_execute(&locked).await.unwrap();
+        let batch = upserts(&vendors(), ordinal, vec![row(mode, "one")]);
+        let error = sink.write(&batch).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.retry()),
+            (ErrorKind::Conflict, Retry::Backoff)
+        );
+        assert_eq!(sqlstate(&error), Some("55P03"));
+        client.batch_execute("ROLLBACK").await.unwrap();
+        sink.write(&batch).await.unwrap();
+    }
     drop(client);
     connection.await.unwrap().unwrap();
-    sink.write(&batch).await.unwrap();
 }
 
 #[tokio::test]
