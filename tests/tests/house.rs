@@ -11,11 +11,15 @@ use serde_json::Value;
 /// What each member may depend on among the members. Tests may use more.
 const RULES: &[(&str, &[&str])] = &[
     ("intacct-xml", &[]),
-    ("sync-http", &[]),
-    ("sync-core", &[]),
-    ("intacct-client", &["intacct-xml", "sync-http", "sync-core"]),
+    ("sync-error", &[]),
+    ("sync-http", &["sync-error"]),
+    ("sync-core", &["sync-error"]),
+    (
+        "intacct-client",
+        &["intacct-xml", "sync-error", "sync-http", "sync-core"],
+    ),
     ("sink-sql", &["sync-core", "sync-http"]),
-    ("sink-bigquery", &["sync-core", "sync-http"]),
+    ("sink-bigquery", &["sync-core", "sync-error", "sync-http"]),
     // What checks others must not share code with them.
     ("sim-http", &[]),
     ("intacct-sim", &["sim-http"]),

@@ -53,7 +53,7 @@ mod arrow {
         fn take(&mut self, released: RangeFrom<usize>) -> Result<Page> {
             let mut page = self.finish().map_err(|source| {
                 let message = "a page does not fit into an Arrow batch; ask for smaller pages";
-                Error::new(ErrorKind::Protocol, Reason::TooLarge, message).because(source)
+                Error::new(ErrorKind::Protocol, Reason::TooLarge, message).caused_by(source)
             })?;
             let withheld = |ordinal: u64| ordinal < released.start as u64;
             let withheld_rejects = page

@@ -116,7 +116,9 @@ pub(crate) fn unreadable(
     told: &Told,
 ) -> Error {
     if says_rate_limited(body) {
-        return rate_limited(told).with_http_status(status).because(source);
+        return rate_limited(told)
+            .with_http_status(status)
+            .caused_by(source);
     }
     let broken = |message: &str| {
         Error::new(ErrorKind::Unavailable, Reason::BrokenAnswer, message)
@@ -144,7 +146,7 @@ pub(crate) fn unreadable(
             Error::new(ErrorKind::Protocol, Reason::Envelope, message)
         }
     };
-    error.with_http_status(status).because(source)
+    error.with_http_status(status).caused_by(source)
 }
 
 /// The error that refuses a whole answer, if its control block or its authentication failed.
@@ -253,7 +255,7 @@ fn aborted(response: &Response, result: &FunctionResult, told: &Told) -> Error {
     Error::new(because.kind(), Reason::Aborted, message)
         .retrying(because.retry())
         .with_gateway_errors(&cause.errors)
-        .with_context("cause", &cause.control_id)
+        .with("cause", &cause.control_id)
 }
 
 fn refused(errors: &[GatewayError], told: &Told, worked_before: bool) -> Error {

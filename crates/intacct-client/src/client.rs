@@ -222,7 +222,7 @@ impl Client {
             };
             let spent = exhausted || (failure.attempts > 1 && error.is_transient());
             if spent {
-                error.into_exhausted(failure.attempts)
+                error.exhausted_after(failure.attempts)
             } else {
                 error
             }

@@ -335,7 +335,7 @@ impl ClientConfig {
             ));
         }
         let endpoint = Url::parse(&self.endpoint)
-            .map_err(|source| Error::invalid("endpoint is not a URL").because(source))?;
+            .map_err(|source| Error::invalid("endpoint is not a URL").caused_by(source))?;
         if !matches!(endpoint.scheme(), "https" | "http") || endpoint.host().is_none() {
             return Err(Error::invalid("endpoint is not an https or http URL"));
         }

@@ -10,7 +10,7 @@ use crate::error::{Error, ErrorKind, Reason, Result};
 /// Whoever holds the session acts as the user, so an answer must not be able to direct it to a foreign host.
 pub(crate) fn adopted(returned: &str, configured: &Url, trust: EndpointTrust) -> Result<Url> {
     let url = Url::parse(returned)
-        .map_err(|source| refused("it is not a URL", returned).because(source))?;
+        .map_err(|source| refused("it is not a URL", returned).caused_by(source))?;
     if !matches!(url.scheme(), "https" | "http") {
         return Err(refused("it is neither https nor http", returned));
     }
@@ -48,7 +48,7 @@ fn refused(why: &str, returned: &str) -> Error {
         .ok()
         .and_then(|url| url.host_str().map(str::to_owned));
     match host {
-        Some(host) => error.with_context("host", host),
+        Some(host) => error.with("host", host),
         None => error,
     }
 }

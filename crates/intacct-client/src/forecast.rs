@@ -108,8 +108,7 @@ impl Client {
             let total = answer.attributes.and_then(|totals| totals.total_count);
             let object = plan.object.as_str();
             // A forecast of nothing would pass for good news.
-            let records =
-                total.ok_or_else(|| missing("totalcount").with_context("object", object))?;
+            let records = total.ok_or_else(|| missing("totalcount").with("object", object))?;
             objects.push(ObjectForecast {
                 object: plan.object.clone(),
                 records,

@@ -233,20 +233,20 @@ fn answer_of(function: &Function, result: &FunctionResult, tree: &Tree) -> Funct
 
 /// The error with what it concerns, unless it says so already.
 pub(crate) fn describe(error: Error, function: &Function) -> Error {
-    if error.context().iter().any(|(name, _)| *name == "function") {
+    if error.fact("function").is_some() {
         return error;
     }
-    let error = error.with_context("function", function.call().function_name());
+    let error = error.with("function", function.call().function_name());
     let error = match function.call().object() {
-        Some(object) => error.with_context("object", object.as_str()),
+        Some(object) => error.with("object", object.as_str()),
         None => error,
     };
-    error.with_context("control_id", function.control_id().as_str())
+    error.with("control_id", function.control_id().as_str())
 }
 
 pub(crate) fn not_understood(function: &'static str, source: intacct_xml::Error) -> Error {
     let message = "the answer is not what the function is documented to give";
     Error::new(ErrorKind::Protocol, Reason::Envelope, message)
-        .with_context("function", function)
-        .because(source)
+        .with("function", function)
+        .caused_by(source)
 }

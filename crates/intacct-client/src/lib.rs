@@ -41,5 +41,5 @@ pub use page::{Page, Pages};
 pub use quiet::{InQuietHours, QuietHours};
 pub use report::ReportPolling;
 pub use source_zone::SourceZone;
-pub use sync_http::{Phase, Retry};
+pub use sync_error::{Phase, Retry};
 pub use walk::{Cursor, Walk, WalkPage, WalkSpec};

@@ -116,8 +116,8 @@ impl CompanyLimits {
             let message = "the budget of calls is spent; nothing was sent; raise call_budget, or go on in a later run";
             Error::new(ErrorKind::Throttled, Reason::BudgetSpent, message)
                 .in_phase(Phase::NotSent)
-                .with_context("call_budget", most.to_string())
-                .with_context("spent", spent.to_string())
+                .with("call_budget", most.to_string())
+                .with("spent", spent.to_string())
         })
     }
 }

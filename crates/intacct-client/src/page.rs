@@ -141,7 +141,7 @@ impl<P> Pages<P> {
                     _reader: Reader(runtime.spawn(task)),
                 },
                 Err(source) => State::Failed(
-                    ended("pages can only be read inside a tokio runtime").because(source),
+                    ended("pages can only be read inside a tokio runtime").caused_by(source),
                 ),
             },
             begun => begun,

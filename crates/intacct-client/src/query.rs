@@ -66,7 +66,7 @@ impl Client {
         use intacct_xml::response::{ColumnOptions, Columns};
         let options = ColumnOptions::default().with_source_offset(self.source_offset()?);
         Columns::new(schema, options)
-            .map_err(|source| Error::invalid("the schema cannot be filled").because(source))
+            .map_err(|source| Error::invalid("the schema cannot be filled").caused_by(source))
     }
 }
 
@@ -175,6 +175,6 @@ pub(crate) fn changed(expected: u64, found: u64) -> Error {
     let message = "the result changed while it was read: start the query again";
     Error::new(ErrorKind::Conflict, Reason::TotalChanged, message)
         .retrying(Retry::Backoff)
-        .with_context("expected", expected.to_string())
-        .with_context("found", found.to_string())
+        .with("expected", expected.to_string())
+        .with("found", found.to_string())
 }

@@ -213,10 +213,10 @@ impl<B: Batching> ResultPager<B> {
     /// `readMore` does not name its object.
     fn describe(&self, error: Error) -> Error {
         let (what, name) = self.read.named();
-        if error.context().iter().any(|(fact, _)| *fact == what) {
+        if error.fact(what).is_some() {
             return error;
         }
-        error.with_context(what, name)
+        error.with(what, name)
     }
 }
 
@@ -237,6 +237,6 @@ pub(crate) fn cursor_lost(error: Error, message: &str) -> Error {
     Error::new(ErrorKind::Conflict, Reason::CursorLost, message)
         .retrying(sync_http::Retry::Backoff)
         .with_gateway_errors(&errors)
-        .with_context("function", "readMore")
-        .because(error)
+        .with("function", "readMore")
+        .caused_by(error)
 }

@@ -190,9 +190,7 @@ impl<B: Batching> ReportPager<B> {
                 "the report was not ready in time; run it again with a longer deadline or for less";
             let error = Error::new(ErrorKind::Timeout, Reason::ReportPending, message);
             let seconds = self.polling.deadline.as_secs();
-            return Err(self
-                .describe(error)
-                .with_context("seconds", seconds.to_string()));
+            return Err(self.describe(error).with("seconds", seconds.to_string()));
         }
         timing.sleep(*wait).await;
         *wait = self.polling.next(*wait);
@@ -224,7 +222,7 @@ impl<B: Batching> ReportPager<B> {
         };
         let [function] = &functions;
         let report = self.report.report().to_owned();
-        let wrong = |error| describe(error, function).with_context("report", &report);
+        let wrong = |error| describe(error, function).with("report", &report);
         if let Some(status) = status {
             if before.is_some() {
                 let message = "the report is no longer ready after its first page; run it again";
@@ -269,7 +267,7 @@ impl<B: Batching> ReportPager<B> {
         {
             let message = "the report failed on the gateway; run it again";
             let error = refused(self, ErrorKind::Rejected, Reason::Function, message);
-            return Err(error.with_context("status", word));
+            return Err(error.with("status", word));
         }
         match &self.state {
             State::Running { .. } => {}
@@ -288,7 +286,7 @@ impl<B: Batching> ReportPager<B> {
     }
 
     fn describe(&self, error: Error) -> Error {
-        error.with_context("report", self.report.report())
+        error.with("report", self.report.report())
     }
 }
 

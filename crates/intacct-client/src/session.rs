@@ -122,7 +122,7 @@ impl SessionKeeper {
         .await;
         let (session, lifetime) = opened.map_err(|failure| {
             if failure.exhausted() {
-                failure.error.into_exhausted(failure.attempts)
+                failure.error.exhausted_after(failure.attempts)
             } else {
                 failure.error
             }
@@ -150,7 +150,7 @@ impl SessionKeeper {
                 None,
             )
             .await
-            .map_err(|error| error.with_context("function", "getAPISession"))?;
+            .map_err(|error| error.with("function", "getAPISession"))?;
         let response = &exchanged.response;
         self.transport.result(&exchanged, &function)?;
         let control_id = function.control_id().as_str();
@@ -161,7 +161,7 @@ impl SessionKeeper {
             };
             envelope("the login's answer has no session")
                 .retrying(retry)
-                .because(source)
+                .caused_by(source)
         })?;
         let endpoint = adopted(&api.endpoint, &self.endpoint, self.trust)?;
         let lifetime = self.lifetime(session_end(response), exchanged.answered, Duration::ZERO);
@@ -226,8 +226,7 @@ fn session_end(response: &Response) -> Option<OffsetDateTime> {
 }
 
 fn envelope(message: &str) -> Error {
-    Error::new(ErrorKind::Protocol, Reason::Envelope, message)
-        .with_context("function", "getAPISession")
+    Error::new(ErrorKind::Protocol, Reason::Envelope, message).with("function", "getAPISession")
 }
 
 /// The sessions of a client's entities.

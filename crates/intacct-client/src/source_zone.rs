@@ -59,7 +59,7 @@ impl Client {
         let login = login.unwrap_or_else(|| self.config().credentials.user.id.clone());
         let user = ReadUserFormatting::of_login(&login).map_err(Error::unwritable)?;
         let formatting = self.user_formatting(user).await?;
-        check(&formatting).map_err(|error| error.with_context("user", &login))?;
+        check(&formatting).map_err(|error| error.with("user", &login))?;
         tracing::info!(offset = %formatting.gmt_offset, "the user's zone");
         Ok(formatting.gmt_offset)
     }

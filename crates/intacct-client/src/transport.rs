@@ -253,7 +253,7 @@ impl Transport {
                         Error::new(ErrorKind::Unavailable, Reason::QuietHours, message)
                             .retrying(Retry::After(left))
                             .in_phase(Phase::NotSent)
-                            .with_context("seconds_left", left.as_secs().to_string()),
+                            .with("seconds_left", left.as_secs().to_string()),
                     );
                 }
             }

@@ -9,6 +9,7 @@ pub use client::names::{DatasetId, DatasetRef, JobId, Location, ProjectId, Table
 pub use client::reason::Reason;
 pub use client::{BigQuery, Options};
 pub use error::{Error, ErrorKind, JobTrouble, Result, ServiceError};
+pub use sync_error::{Phase, Retry};
 
 #[cfg(feature = "sink")]
 pub mod sink;

@@ -7,7 +7,7 @@ use bytes::{Bytes, BytesMut};
 use reqwest::header::{DATE, HeaderMap, RETRY_AFTER};
 use time::OffsetDateTime;
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, failed};
 use crate::http_date::parse_http_date;
 use crate::redact::redact_headers;
 use crate::retry::{Phase, parse_retry_after};
@@ -155,9 +155,9 @@ impl Incoming {
 
     fn too_large(&self) -> Error {
         let message = "the answer is larger than allowed; ask for less, or raise max_answer_bytes";
-        Error::new(ErrorKind::Limit, Phase::Answered, message)
-            .with_context("server", &self.origin)
-            .with_context("max_answer_bytes", self.max_answer_bytes.to_string())
+        failed(ErrorKind::Limit, Phase::Answered, message)
+            .with("server", &self.origin)
+            .with("max_answer_bytes", self.max_answer_bytes.to_string())
     }
 }
 
@@ -173,9 +173,9 @@ fn reading_failed(source: reqwest::Error, origin: &str) -> Error {
             "the connection broke in the middle of the answer",
         )
     };
-    Error::new(kind, Phase::MaybeReceived, message)
-        .with_context("server", origin)
-        .with_source(source.without_url())
+    failed(kind, Phase::MaybeReceived, message)
+        .with("server", origin)
+        .caused_by(source.without_url())
 }
 
 impl fmt::Debug for Incoming {

@@ -10,7 +10,7 @@ use secrecy::{ExposeSecret, SecretString};
 use url::Url;
 
 use crate::answer::{Answer, Incoming};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, ErrorKind, Result, failed};
 use crate::redact::redact_headers;
 use crate::retry::Phase;
 
@@ -153,7 +153,7 @@ impl Client {
         let http = builder.build().map_err(|source| {
             let message = "the HTTP client cannot be set up; check the user agent, the certificates and \
                            that this machine has trusted certificate authorities";
-            Error::new(ErrorKind::Config, Phase::NotSent, message).with_source(source.without_url())
+            failed(ErrorKind::Config, Phase::NotSent, message).caused_by(source.without_url())
         })?;
         Ok(Self {
             http,
@@ -197,9 +197,9 @@ impl Client {
         if status.is_redirection() && request.expected != Some(status.as_u16()) {
             let message = "the server answered with a redirect, which is not followed because the request may \
                            carry credentials; configure the address it should go to";
-            return Err(Error::new(ErrorKind::Protocol, Phase::Answered, message)
-                .with_context("server", origin)
-                .with_context("status", status.as_u16().to_string()));
+            return Err(failed(ErrorKind::Protocol, Phase::Answered, message)
+                .with("server", origin)
+                .with("status", status.as_u16().to_string()));
         }
         Incoming::new(response, origin, self.max_answer_bytes)
     }
@@ -208,11 +208,11 @@ impl Client {
 fn certificates(pem: &[u8]) -> Result<Vec<Certificate>> {
     let parsed = Certificate::from_pem_bundle(pem).map_err(|source| {
         let message = "an extra root certificate is not PEM";
-        Error::new(ErrorKind::Config, Phase::NotSent, message).with_source(source.without_url())
+        failed(ErrorKind::Config, Phase::NotSent, message).caused_by(source.without_url())
     })?;
     if parsed.is_empty() {
         let message = "a PEM bundle of extra root certificates holds no certificate";
-        return Err(Error::new(ErrorKind::Config, Phase::NotSent, message));
+        return Err(failed(ErrorKind::Config, Phase::NotSent, message));
     }
     Ok(parsed)
 }
@@ -243,9 +243,9 @@ fn sending_failed(source: reqwest::Error, origin: &str) -> Error {
             "the connection broke before an answer came",
         )
     };
-    Error::new(kind, phase, message)
-        .with_context("server", origin)
-        .with_source(source.without_url())
+    failed(kind, phase, message)
+        .with("server", origin)
+        .caused_by(source.without_url())
 }
 
 /// One request. Its `Debug` shows no path, no query, no body and no sensitive header.
@@ -298,8 +298,7 @@ impl Request {
     pub fn with_secret_header(mut self, name: HeaderName, value: &SecretString) -> Result<Self> {
         let mut value = HeaderValue::from_str(value.expose_secret()).map_err(|_| {
             let message = "a secret has characters that an HTTP header must not have";
-            Error::new(ErrorKind::Config, Phase::NotSent, message)
-                .with_context("header", name.as_str())
+            failed(ErrorKind::Config, Phase::NotSent, message).with("header", name.as_str())
         })?;
         value.set_sensitive(true);
         self.headers.append(name, value);

@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::sync::{Mutex, OwnedSemaphorePermit, Semaphore};
 
 use crate::clock::{Moment, Timing};
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{ErrorKind, Result, failed};
 use crate::retry::Phase;
 
 /// At most `amount` in any stretch of time as long as `per`.
@@ -107,8 +107,8 @@ impl Limiter {
         if let Some(window) = options.windows.iter().find(|window| window.amount == 0) {
             let message = "a window that allows nothing would hold every request for ever; \
                            allow at least 1 or leave the window out";
-            return Err(Error::new(ErrorKind::Config, Phase::NotSent, message)
-                .with_context("seconds", window.per.as_secs().to_string()));
+            return Err(failed(ErrorKind::Config, Phase::NotSent, message)
+                .with("seconds", window.per.as_secs().to_string()));
         }
         let rate = (!options.windows.is_empty()).then(|| {
             Arc::new(Rate {
@@ -145,7 +145,7 @@ impl Limiter {
                 let slot = Arc::clone(&slots.free).acquire_owned().await;
                 let slot = slot.map_err(|closed| {
                     let message = "the limiter was closed";
-                    Error::new(ErrorKind::Internal, Phase::NotSent, message).with_source(closed)
+                    failed(ErrorKind::Internal, Phase::NotSent, message).caused_by(closed)
                 })?;
                 Some((Arc::clone(slots), slot))
             }
@@ -209,8 +209,8 @@ impl Slots {
 fn slots(concurrency: usize) -> Result<Arc<Slots>> {
     if concurrency == 0 || concurrency > Semaphore::MAX_PERMITS {
         let message = "the number of requests at once must be at least 1 and not absurdly large";
-        return Err(Error::new(ErrorKind::Config, Phase::NotSent, message)
-            .with_context("concurrency", concurrency.to_string()));
+        return Err(failed(ErrorKind::Config, Phase::NotSent, message)
+            .with("concurrency", concurrency.to_string()));
     }
     Ok(Arc::new(Slots {
         free: Arc::new(Semaphore::new(concurrency)),
@@ -226,9 +226,9 @@ impl Rate {
     async fn pass(&self, weight: u64, timing: &Timing) -> Result<()> {
         if let Some(window) = self.windows.iter().find(|window| window.amount < weight) {
             let message = "the request weighs more than its window ever allows; make it smaller";
-            return Err(Error::new(ErrorKind::Limit, Phase::NotSent, message)
-                .with_context("weight", weight.to_string())
-                .with_context("allowed", window.amount.to_string()));
+            return Err(failed(ErrorKind::Limit, Phase::NotSent, message)
+                .with("weight", weight.to_string())
+                .with("allowed", window.amount.to_string()));
         }
         let _turn = self.turnstile.lock().await;
         loop {

@@ -4,38 +4,13 @@ use std::future::Future;
 use std::time::Duration;
 
 use fastrand::Rng;
+pub use sync_error::{Phase, Retry};
 use time::OffsetDateTime;
 
 use crate::budget::RetryBudget;
 use crate::clock::Timing;
 use crate::error::Error;
 use crate::http_date::parse_http_date;
-
-/// Whether the same request may be sent again, and when.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Retry {
-    /// It would fail again.
-    Never,
-    /// After a wait that grows from attempt to attempt.
-    Backoff,
-    /// After at least this long, as the server asked.
-    After(Duration),
-    /// Once, with a fresh session or token.
-    AfterRefresh,
-}
-
-/// How far a request got: whether the server may have carried it out.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-#[non_exhaustive]
-pub enum Phase {
-    /// It never left: the server has not seen it.
-    NotSent,
-    /// It left, and no whole answer came: nobody here knows whether it was carried out.
-    MaybeReceived,
-    /// The server answered it.
-    Answered,
-}
 
 /// How often, how long apart and how long in all a request is tried.
 ///
@@ -162,7 +137,7 @@ impl RetryPolicy {
             }
             Retry::After(asked) => Some(asked.min(self.max_retry_after)),
             // Only the caller can refresh; it does so inside its operation.
-            Retry::Never | Retry::AfterRefresh => None,
+            _ => None,
         }
     }
 }
@@ -211,7 +186,7 @@ impl<E> Failure<E> {
 impl From<Failure<Error>> for Error {
     fn from(failure: Failure<Error>) -> Self {
         if failure.exhausted() {
-            failure.error.into_exhausted()
+            failure.error.exhausted()
         } else {
             failure.error
         }

@@ -451,7 +451,7 @@ impl Walk {
             .ok_or_else(|| broken("a record without a modified time in a window"))?;
         let at = self.spec.instant_of(text);
         let at =
-            at.map_err(|source| broken("a modified time that is no timestamp").because(source))?;
+            at.map_err(|source| broken("a modified time that is no timestamp").caused_by(source))?;
         let in_part = !matches!(self.stage, Stage::Window(_)) || at < self.end(window);
         if within(at, window) && in_part {
             Ok(Some(at))

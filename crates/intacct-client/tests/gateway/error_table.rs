@@ -140,7 +140,7 @@ impl Row {
         assert_eq!(requests, expected, "{name}: {error}");
         let transient = !matches!(self.then, Stops(_));
         assert_eq!(error.is_transient(), transient, "{name}: {error:?}");
-        assert_eq!(error.exhausted(), transient, "{name}");
+        assert_eq!(error.is_exhausted(), transient, "{name}");
         assert_eq!(
             error.retry(),
             Retry::Never,
@@ -151,10 +151,7 @@ impl Row {
 }
 
 fn assert_refers_to_its_request(name: &str, at: At, error: &Error, script: &Script) {
-    let fact = |name: &str| {
-        let fact = error.context().iter().find(|(key, _)| *key == name);
-        fact.map(|(_, value)| value.as_str())
-    };
+    let fact = |name: &str| error.fact(name);
     match at {
         At::Login => assert_eq!(fact("function"), Some("getAPISession"), "{name}"),
         At::Call => {

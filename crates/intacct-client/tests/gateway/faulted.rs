@@ -95,7 +95,7 @@ async fn quiet_hours_pass_the_maintenance_by() {
         (error.kind(), error.reason()),
         (ErrorKind::Unavailable, Reason::Offline)
     );
-    assert!(error.is_transient() && error.exhausted());
+    assert!(error.is_transient() && error.is_exhausted());
     assert_eq!(clock.sleeps().len(), 4);
 }
 

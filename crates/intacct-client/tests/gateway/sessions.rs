@@ -169,7 +169,7 @@ async fn retries_of_a_login_are_not_multiplied_by_those_of_the_call() {
     let script = Script::start_raw(|_| Reply::Http(503, "", String::new())).await;
     let error = call(&client(&script, &clock())).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Unavailable);
-    assert!(error.exhausted());
+    assert!(error.is_exhausted());
     assert_eq!(script.logins(), 5);
 }
 

@@ -79,7 +79,7 @@ fn from_file(
     options: &AuthOptions,
 ) -> Result<Found> {
     let text = read_secret(path)?;
-    let shown = |error: Error| error.with_context("path", path.display().to_string());
+    let shown = |error: Error| error.with("path", path.display().to_string());
     match file_type(&text).map_err(shown)?.as_deref() {
         Some("service_account") => {
             let key = ServiceAccountKey::from_json(&text).map_err(shown)?;

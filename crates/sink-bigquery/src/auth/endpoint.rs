@@ -45,7 +45,7 @@ impl TokenEndpoint {
         if !is_google && !is_trusted() {
             let message = "the credentials file names a token endpoint that is not Google's; if it is right, trust it by \
                            name (AuthOptions::trusting)";
-            return Err(credentials(message).with_context("token_uri", origin));
+            return Err(credentials(message).with("token_uri", origin));
         }
         Self::new(url.clone(), options)
     }
@@ -74,9 +74,8 @@ impl TokenEndpoint {
                 // The owner stays behind the bytes, so that they are wiped when they have been sent.
                 .with_body(Bytes::from_owner(form()?));
             let answer = self.http.execute(request).await?;
-            token(&answer).map_err(|error| {
-                error.with_context("server", self.url.origin().ascii_serialization())
-            })
+            token(&answer)
+                .map_err(|error| error.with("server", self.url.origin().ascii_serialization()))
         })
         .await
     }
@@ -89,10 +88,17 @@ impl TokenEndpoint {
         // Asked at most once at a time and rarely: a budget of its own would never be the limit.
         let budget = RetryBudget::unlimited();
         let attempt = |_attempt| operation();
-        let outcome = retry(&self.retry, &budget, &self.timing, Error::retry, attempt).await;
+        let outcome = retry(
+            &self.retry,
+            &budget,
+            &self.timing,
+            |error: &Error| error.retry(),
+            attempt,
+        )
+        .await;
         outcome.map_err(|failure| {
             if failure.exhausted() {
-                failure.error.into_exhausted(failure.attempts)
+                failure.error.exhausted_after(failure.attempts)
             } else {
                 failure.error
             }

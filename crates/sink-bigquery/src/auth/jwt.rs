@@ -44,5 +44,5 @@ pub(super) fn signed(
 
 fn internal(source: impl std::error::Error + Send + Sync + 'static) -> Error {
     let message = "a token cannot be signed";
-    Error::new(ErrorKind::Internal, Reason::Internal, message).because(source)
+    Error::new(ErrorKind::Internal, Reason::Internal, message).caused_by(source)
 }

@@ -67,8 +67,7 @@ impl ServiceAccountKey {
     pub fn from_file(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref();
         let text = read_secret(path)?;
-        Self::from_json(&text)
-            .map_err(|error| error.with_context("path", path.display().to_string()))
+        Self::from_json(&text).map_err(|error| error.with("path", path.display().to_string()))
     }
 
     /// The key as the JSON text of such a file, or the base64 of it, as it often stands in environment variables.
@@ -117,7 +116,7 @@ impl ServiceAccountKey {
             key_id: file.private_key_id.filter(|id| !id.is_empty()),
             client_email: file.client_email,
             token_uri: Url::parse(token_uri).map_err(|source| {
-                credentials("the token_uri of the key file is no address").because(source)
+                credentials("the token_uri of the key file is no address").caused_by(source)
             })?,
             project_id,
         })
@@ -151,8 +150,8 @@ pub(super) fn read_secret(path: &Path) -> Result<Zeroizing<String>> {
     let text = std::fs::read_to_string(path).map(Zeroizing::new);
     text.map_err(|source| {
         credentials("the credentials file cannot be read; check the path and who may read it")
-            .with_context("path", path.display().to_string())
-            .because(source)
+            .with("path", path.display().to_string())
+            .caused_by(source)
     })
 }
 
@@ -185,7 +184,7 @@ pub(super) fn other_type(name: Option<&str>) -> Error {
         ),
     };
     let known: String = name.unwrap_or("none").chars().take(40).collect();
-    error.with_context("type", known)
+    error.with("type", known)
 }
 
 pub(super) fn credentials(message: &str) -> Error {

@@ -37,7 +37,7 @@ impl MetadataServer {
             .or_else(|| environment.text("GCE_METADATA_ROOT"));
         let host = host.as_deref().unwrap_or("metadata.google.internal");
         let root = Url::parse(&format!("http://{host}/computeMetadata/v1/"))
-            .map_err(|source| Error::config("GCE_METADATA_HOST is no host").because(source))?;
+            .map_err(|source| Error::config("GCE_METADATA_HOST is no host").caused_by(source))?;
         let patience = Duration::from_secs(3);
         let mut asking = options.clone();
         asking.http = asking

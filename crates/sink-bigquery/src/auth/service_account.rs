@@ -70,7 +70,7 @@ impl ServiceAccount {
 impl TokenProvider for ServiceAccount {
     async fn fetch(&self) -> Result<NewToken> {
         let asked = self.endpoint.post(|| self.form()).await;
-        asked.map_err(|error| error.with_context("account", self.key.client_email.as_str()))
+        asked.map_err(|error| error.with("account", self.key.client_email.as_str()))
     }
 }
 

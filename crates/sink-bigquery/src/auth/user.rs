@@ -62,7 +62,7 @@ impl AuthorizedUser {
             .as_deref()
             .unwrap_or("https://oauth2.googleapis.com/token");
         let token_uri = Url::parse(token_uri).map_err(|source| {
-            credentials("the token_uri of the file is no address").because(source)
+            credentials("the token_uri of the file is no address").caused_by(source)
         })?;
         Ok(Self {
             client_id: file.client_id,

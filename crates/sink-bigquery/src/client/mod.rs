@@ -174,6 +174,6 @@ fn below(endpoint: &Url, path: &str) -> Result<Url> {
         url.set_path(&format!("{}/", url.path()));
     }
     url.join(path).map_err(|source| {
-        crate::error::Error::config("the endpoint is no base address").because(source)
+        crate::error::Error::config("the endpoint is no base address").caused_by(source)
     })
 }

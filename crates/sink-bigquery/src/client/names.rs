@@ -251,7 +251,7 @@ fn check_location(name: &str) -> Result<()> {
 
 fn refuse(rule: &str, name: &str) -> Result<()> {
     let shown: String = name.chars().take(80).collect();
-    Err(Error::config(rule).with_context("name", format!("{shown:?}")))
+    Err(Error::config(rule).with("name", format!("{shown:?}")))
 }
 
 #[cfg(test)]

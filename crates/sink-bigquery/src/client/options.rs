@@ -52,7 +52,7 @@ impl Options {
     /// None today; the default endpoint is checked like any other.
     pub fn new(project: ProjectId) -> Result<Self> {
         let endpoint = Url::parse("https://bigquery.googleapis.com/").map_err(|source| {
-            Error::config("the default endpoint is no address").because(source)
+            Error::config("the default endpoint is no address").caused_by(source)
         })?;
         Ok(Self {
             project,
@@ -109,7 +109,7 @@ impl Options {
         };
         let endpoint = Url::parse(&address).map_err(|source| {
             Error::config("BIGQUERY_EMULATOR_HOST is neither a host with a port nor an address")
-                .because(source)
+                .caused_by(source)
         })?;
         Ok(self.with_endpoint(endpoint))
     }
@@ -158,7 +158,7 @@ impl Options {
             "http" => {
                 let message = "the endpoint is not https, and a token would be sent to it in the open; use https, or \
                                no credentials (Anonymous) for an emulator";
-                return Err(Error::config(message).with_context("endpoint", shown()));
+                return Err(Error::config(message).with("endpoint", shown()));
             }
             _ => {
                 let message = "the endpoint is neither https nor http";
@@ -168,7 +168,7 @@ impl Options {
         if !self.endpoint.username().is_empty() || self.endpoint.password().is_some() {
             let message =
                 "the endpoint has a user or a password in it; give credentials as a TokenProvider";
-            return Err(Error::config(message).with_context("endpoint", shown()));
+            return Err(Error::config(message).with("endpoint", shown()));
         }
         Ok(())
     }
@@ -191,7 +191,7 @@ impl Options {
             .as_ref()
             .map(|project| HeaderValue::from_str(project.as_str()));
         header.transpose().map_err(|source| {
-            Error::config("the quota project cannot stand in a header").because(source)
+            Error::config("the quota project cannot stand in a header").caused_by(source)
         })
     }
 }

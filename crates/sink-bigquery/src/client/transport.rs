@@ -68,7 +68,7 @@ impl Call {
 
     pub(crate) fn with_json(self, body: &impl Serialize) -> Result<Self> {
         let body = serde_json::to_vec(body).map_err(|source| {
-            Error::config("the request cannot be written as JSON").because(source)
+            Error::config("the request cannot be written as JSON").caused_by(source)
         })?;
         Ok(self.with_body(HeaderValue::from_static(JSON), body))
     }
@@ -98,14 +98,14 @@ impl Call {
     }
 
     fn describe(&self, error: Error) -> Error {
-        let known = error.context().iter().any(|(name, _)| *name == "operation");
+        let known = error.fact("operation").is_some();
         if known {
             return error;
         }
-        let error = error.with_context("operation", self.name);
-        self.context.iter().fold(error, |error, (name, value)| {
-            error.with_context(name, value)
-        })
+        let error = error.with("operation", self.name);
+        self.context
+            .iter()
+            .fold(error, |error, (name, value)| error.with(name, value))
     }
 }
 
@@ -167,7 +167,7 @@ impl Transport {
             }
             let spent = failure.exhausted() || failure.error.reason() == Reason::QuotaExceeded;
             let error = if spent {
-                failure.error.into_exhausted(failure.attempts)
+                failure.error.exhausted_after(failure.attempts)
             } else {
                 failure.error
             };
@@ -274,8 +274,8 @@ pub(crate) fn parsed<T: DeserializeOwned>(answer: &Answer) -> Result<T> {
             "the answer is not the JSON that BigQuery documents; check what stands between",
         )
         .with_http_status(answer.status)
-        .with_context("bytes", answer.body.len().to_string())
-        .with_context("place", place)
+        .with("bytes", answer.body.len().to_string())
+        .with("place", place)
     })
 }
 

@@ -210,7 +210,7 @@ fn paced(operation: Operation<'_>, wait: Duration) -> Error {
     Error::new(ErrorKind::Throttled, Reason::Paced, message)
         .retrying(Retry::After(wait))
         .in_phase(Phase::NotSent)
-        .with_context("operation", what)
-        .with_context("table", table.to_string())
-        .with_context("seconds_left", wait.as_secs().to_string())
+        .with("operation", what)
+        .with("table", table.to_string())
+        .with("seconds_left", wait.as_secs().to_string())
 }

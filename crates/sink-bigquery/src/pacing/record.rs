@@ -44,14 +44,14 @@ impl Record {
 
     pub(super) fn to_json(&self) -> Result<String> {
         serde_json::to_string(self).map_err(|source| {
-            Error::config("what has been used of limits cannot be written").because(source)
+            Error::config("what has been used of limits cannot be written").caused_by(source)
         })
     }
 
     pub(super) fn from_json(text: &str) -> Result<Self> {
         serde_json::from_str(text).map_err(|source| {
             let message = "what has been used of limits cannot be read; remove what the store holds to begin anew";
-            Error::config(message).because(source)
+            Error::config(message).caused_by(source)
         })
     }
 

@@ -70,14 +70,15 @@ impl FilePaceStore {
         let shown = path.display().to_string();
         let done = tokio::task::spawn_blocking(move || work(&path)).await;
         let done = done.map_err(|source| {
-            Error::new(ErrorKind::Internal, Reason::Internal, "a task ended early").because(source)
+            Error::new(ErrorKind::Internal, Reason::Internal, "a task ended early")
+                .caused_by(source)
         })?;
         done.map_err(|source| {
             let message = "the file that keeps the pace cannot be used; check that its folder is there and may be \
                            written to";
             Error::config(message)
-                .with_context("path", shown)
-                .because(source)
+                .with("path", shown)
+                .caused_by(source)
         })
     }
 }

@@ -424,7 +424,7 @@ async fn the_old_token_serves_while_no_new_one_can_be_had_and_it_lasts() {
     clock.advance(Duration::from_secs(195));
     let error = client.tables().get(&table()).await.unwrap_err();
     assert_eq!(
-        (error.kind(), error.exhausted()),
+        (error.kind(), error.is_exhausted()),
         (ErrorKind::Unavailable, true)
     );
 }

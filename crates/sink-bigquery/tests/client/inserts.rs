@@ -207,7 +207,7 @@ async fn rows_that_are_stopped_for_ever_are_undecided() {
         (failure.undecided, failure.outcome.inserted),
         (vec![0, 1], 0)
     );
-    assert!(failure.error.exhausted());
+    assert!(failure.error.is_exhausted());
     assert_eq!(service.asked().len(), 10);
 }
 

@@ -266,7 +266,7 @@ async fn what_was_refused_is_not_in_doubt_and_what_may_have_been_taken_is() {
     let url = raw(|_| None).await;
     let error = run(&client(url, &clock())).await.unwrap_err();
     assert_eq!(
-        (error.reason(), error.exhausted()),
+        (error.reason(), error.is_exhausted()),
         (Reason::Connection, true)
     );
     assert!(is_unfinished(&error), "{error:?}");

@@ -170,7 +170,7 @@ async fn a_failure_that_stays_is_told_with_its_attempts() {
         .get(&table())
         .await
         .unwrap_err();
-    assert!(error.exhausted() && error.is_transient());
+    assert!(error.is_exhausted() && error.is_transient());
     assert_eq!(
         (error.retry(), error.phase()),
         (Retry::Never, Phase::MaybeReceived)
@@ -203,7 +203,7 @@ async fn a_spent_quota_is_asked_three_times_a_minute_apart() {
         (error.kind(), error.reason()),
         (ErrorKind::Throttled, Reason::QuotaExceeded)
     );
-    assert!(error.exhausted());
+    assert!(error.is_exhausted());
     assert_eq!(seconds(&clock), [60, 60]);
 }
 

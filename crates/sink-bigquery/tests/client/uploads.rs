@@ -230,7 +230,7 @@ async fn sessions_that_are_lost_again_and_again_are_told_as_in_doubt() {
     .await;
     let error = send(&service, data(2000)).await.unwrap_err();
     assert_eq!(
-        (error.reason(), error.exhausted()),
+        (error.reason(), error.is_exhausted()),
         (Reason::UploadLost, true)
     );
     assert!(
@@ -266,7 +266,7 @@ async fn a_server_that_keeps_nothing_is_given_up() {
     .await;
     let error = send(&service, data(2000)).await.unwrap_err();
     assert!(
-        error.exhausted() && matches!(error.job(), Some(JobTrouble::Unfinished { .. })),
+        error.is_exhausted() && matches!(error.job(), Some(JobTrouble::Unfinished { .. })),
         "{error:?}"
     );
     assert_eq!(ranges(&service).len(), 10);

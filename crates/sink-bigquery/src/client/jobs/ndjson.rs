@@ -19,7 +19,7 @@ pub fn ndjson<R: Serialize>(rows: impl IntoIterator<Item = R>) -> Result<Bytes> 
         let written = serde_json::to_writer(&mut lines, &row);
         if written.is_err() || lines.get(begin) != Some(&b'{') {
             let message = "a row cannot be written as a JSON object";
-            return Err(Error::data(message).with_context("row", number.to_string()));
+            return Err(Error::data(message).with("row", number.to_string()));
         }
         lines.push(b'\n');
     }

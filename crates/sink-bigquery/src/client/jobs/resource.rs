@@ -49,7 +49,7 @@ impl Job {
         let others = self.status.errors.iter().filter(|error| *error != cause);
         let told = std::iter::once(cause).chain(others).cloned().collect();
         Some(Err(
-            Error::of_job(self.id(), told).with_context("job_id", self.id().as_str())
+            Error::of_job(self.id(), told).with("job_id", self.id().as_str())
         ))
     }
 }

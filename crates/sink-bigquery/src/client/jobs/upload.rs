@@ -38,7 +38,7 @@ impl Jobs<'_> {
         let body = related(&boundary, &metadata, data);
         let content_type = format!("multipart/related; boundary={boundary}");
         let content_type = HeaderValue::from_str(&content_type).map_err(|source| {
-            Error::config("a boundary of the upload is no header").because(source)
+            Error::config("a boundary of the upload is no header").caused_by(source)
         })?;
         let url = self.upload_address("multipart")?;
         let call = Call::new("jobs.insert", Method::POST, url)
@@ -71,7 +71,7 @@ impl Jobs<'_> {
                     return Err(error
                         .retrying(Retry::Backoff)
                         .in_phase(Phase::MaybeReceived)
-                        .into_exhausted(sessions));
+                        .exhausted_after(sessions));
                 }
                 // The session before may have ended well, its answer lost.
                 Err(error) if sessions > 1 => return Err(error.in_phase(Phase::MaybeReceived)),
@@ -130,7 +130,7 @@ impl Jobs<'_> {
         let message = "the upload session is at another server than the endpoint, which the token must not go to";
         Err(
             Error::new(ErrorKind::Protocol, Reason::BrokenAnswer, message)
-                .with_context("server", session.origin().ascii_serialization()),
+                .with("server", session.origin().ascii_serialization()),
         )
     }
 
@@ -169,7 +169,7 @@ impl Jobs<'_> {
                     standstills += 1;
                     if standstills >= transport.retry.max_attempts {
                         let message = "the server keeps nothing of what it is sent";
-                        return Err(Error::broken(message).into_exhausted(standstills));
+                        return Err(Error::broken(message).exhausted_after(standstills));
                     }
                     let pause = transport.retry.ceiling(standstills);
                     self.client.timing().sleep(pause).await;
@@ -244,7 +244,7 @@ fn question(job_id: &JobId, session: &Url, total: usize) -> Result<Call> {
 
 fn range_header(range: &str) -> Result<HeaderValue> {
     HeaderValue::from_str(range)
-        .map_err(|source| Error::config("a range of the upload is no header").because(source))
+        .map_err(|source| Error::config("a range of the upload is no header").caused_by(source))
 }
 
 /// Whether the session is over and another one may do: expired, lost, or refused for a header that no one sent.
@@ -262,7 +262,7 @@ fn is_lost(error: &Error) -> bool {
 
 fn metadata(submission: &Submission<'_>) -> Result<Vec<u8>> {
     serde_json::to_vec(submission)
-        .map_err(|source| Error::config("the job cannot be written as JSON").because(source))
+        .map_err(|source| Error::config("the job cannot be written as JSON").caused_by(source))
 }
 
 /// A line that separates the parts and is in none of them.

@@ -56,7 +56,7 @@ impl Jobs<'_> {
                 let error = Error::new(ErrorKind::Timeout, Reason::JobUnfinished, message)
                     .retrying(Retry::Backoff)
                     .in_phase(Phase::MaybeReceived)
-                    .with_context("job_id", job_id.as_str());
+                    .with("job_id", job_id.as_str());
                 return Err(unfinished(error, job_id));
             }
             timing.sleep(pause).await;

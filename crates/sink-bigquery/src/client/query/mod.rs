@@ -239,8 +239,8 @@ impl Rows {
                     Some(total) if total != self.taken => {
                         let message = "the pages of the result have another number of rows than BigQuery said";
                         Err(Error::broken(message)
-                            .with_context("expected", total.to_string())
-                            .with_context("read", self.taken.to_string()))
+                            .with("expected", total.to_string())
+                            .with("read", self.taken.to_string()))
                     }
                     _ => Ok(None),
                 };
@@ -305,7 +305,7 @@ impl BigQuery {
                     run += 1;
                 }
                 Err(error) if is_to_run_again(&error) => {
-                    return Err(error.retrying(Retry::Backoff).into_exhausted(run));
+                    return Err(error.retrying(Retry::Backoff).exhausted_after(run));
                 }
                 other => return other,
             }

@@ -171,9 +171,7 @@ impl Value {
     pub fn date(value: Date) -> Result<Self> {
         let year = value.year();
         if !(1..=9999).contains(&year) {
-            return Err(
-                Error::data("BigQuery has no such day").with_context("year", year.to_string())
-            );
+            return Err(Error::data("BigQuery has no such day").with("year", year.to_string()));
         }
         let (month, day) = (u8::from(value.month()), value.day());
         Ok(Self::scalar(
@@ -197,7 +195,7 @@ impl Value {
         };
         let text = utc.format(&Rfc3339);
         let text =
-            text.map_err(|source| Error::data("the time cannot be written").because(source))?;
+            text.map_err(|source| Error::data("the time cannot be written").caused_by(source))?;
         Ok(Self::scalar(FieldType::Timestamp, text))
     }
 

@@ -207,7 +207,7 @@ fn seconds(text: &str) -> Option<i128> {
 }
 
 fn data(message: &str, column: &str) -> Error {
-    Error::data(message).with_context("column", column)
+    Error::data(message).with("column", column)
 }
 
 impl Error {

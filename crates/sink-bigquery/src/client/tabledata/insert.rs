@@ -47,7 +47,7 @@ impl Tabledata<'_> {
         options: &InsertOptions,
     ) -> std::result::Result<InsertOutcome, InsertFailure> {
         let nothing_sent = |error: Error| InsertFailure {
-            error: error.with_context("table", table.to_string()),
+            error: error.with("table", table.to_string()),
             outcome: InsertOutcome::default(),
             undecided: (0..rows.len()).collect(),
         };
@@ -92,7 +92,7 @@ impl Tabledata<'_> {
                     Error::new(ErrorKind::Unavailable, Reason::FreshTable, message)
                         .retrying(Retry::After(left))
                         .in_phase(Phase::NotSent)
-                        .with_context("seconds_left", left.as_secs().to_string()),
+                        .with("seconds_left", left.as_secs().to_string()),
                 );
             }
             tracing::info!(%table, seconds = left.as_secs(), "waiting until the table may be streamed into");
@@ -127,7 +127,7 @@ impl Tabledata<'_> {
         };
         let made = OffsetDateTime::from_unix_timestamp_nanos(i128::from(millis) * 1_000_000);
         let made = made.map_err(|source| {
-            Error::broken("the table was made at no time that there is").because(source)
+            Error::broken("the table was made at no time that there is").caused_by(source)
         })?;
         let ahead = date.map_or(time::Duration::ZERO, |date| now - date);
         Ok(made.saturating_add(ahead))
@@ -313,8 +313,8 @@ impl Insertion<'_> {
                 return Err(
                     Error::new(ErrorKind::Unavailable, Reason::FreshTable, message)
                         .retrying(Retry::Backoff)
-                        .because(error)
-                        .into_exhausted(attempts),
+                        .caused_by(error)
+                        .exhausted_after(attempts),
                 );
             }
             client.timing().sleep(pause).await;

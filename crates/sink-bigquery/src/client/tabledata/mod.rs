@@ -170,12 +170,12 @@ impl InsertOptions {
     fn check(&self) -> Result<()> {
         if !(1..=request::MOST_ROWS).contains(&self.max_rows) {
             return Err(Error::config("a request of insertAll has 1 to 50,000 rows")
-                .with_context("max_rows", self.max_rows.to_string()));
+                .with("max_rows", self.max_rows.to_string()));
         }
         if !(1_000..=request::MOST_BYTES).contains(&self.max_bytes) {
             return Err(
                 Error::config("a request of insertAll has 1,000 to 9,000,000 bytes")
-                    .with_context("max_bytes", self.max_bytes.to_string()),
+                    .with("max_bytes", self.max_bytes.to_string()),
             );
         }
         if self.at_once == 0 {
@@ -251,7 +251,7 @@ impl std::error::Error for InsertFailure {
 impl From<InsertFailure> for Error {
     fn from(failure: InsertFailure) -> Self {
         let undecided = failure.undecided.len().to_string();
-        failure.error.with_context("undecided_rows", undecided)
+        failure.error.with("undecided_rows", undecided)
     }
 }
 

@@ -104,7 +104,7 @@ pub(super) fn refuse_doubles(rows: &[InsertRow]) -> Result<()> {
         if !seen.insert(id) {
             return Err(
                 Error::config("two rows have the same insert id; send one of them")
-                    .with_context("insert_id", id),
+                    .with("insert_id", id),
             );
         }
     }

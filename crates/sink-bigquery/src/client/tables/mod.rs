@@ -460,7 +460,7 @@ impl Tables<'_> {
             if next.is_some() && next == token {
                 return Err(
                     Error::broken("the list of tables names the same page again")
-                        .with_context("dataset", dataset.to_string()),
+                        .with("dataset", dataset.to_string()),
                 );
             }
             match next {
