@@ -9,8 +9,8 @@ use sqlparser::ast::{
 };
 
 use super::bare::{check_statement, unknown};
-use super::bind::data_type;
 use super::cast::cast;
+use super::data_type::data_type;
 use super::names::table_name;
 use super::{Session, view_schema};
 use crate::bigquery::catalog::{Catalog, Schema, Table, TableName};

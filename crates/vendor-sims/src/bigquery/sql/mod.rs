@@ -9,6 +9,7 @@ mod bare;
 mod bind;
 mod calls;
 mod cast;
+mod data_type;
 mod ddl;
 mod dml;
 mod eval;
