@@ -9,7 +9,7 @@ use sync_http::{Phase, Retry};
 use wiremock::ResponseTemplate;
 
 use crate::inserts::{at_once, rows, taken};
-use crate::service::{Service, clock, ok, refusal, seconds, table};
+use crate::service::{Service, clock, ok, refusal, seconds, stream, table};
 
 const MINUTES: Duration = Duration::from_secs(60);
 
@@ -29,12 +29,7 @@ async fn a_table_that_streaming_does_not_know_yet_is_waited_for() {
     })
     .await;
     let clock = clock();
-    let outcome = service
-        .client(&clock)
-        .tabledata()
-        .insert_all(&table(), &rows(2), &at_once())
-        .await
-        .unwrap();
+    let outcome = service.stream(&clock, &rows(2), &at_once()).await.unwrap();
     assert_eq!(outcome.inserted, 2);
     assert_eq!(seconds(&clock), [1, 2, 4, 8]);
 }
@@ -47,10 +42,8 @@ async fn one_that_stays_unknown_is_told_after_ten_minutes_and_one_that_is_not_th
     })
     .await;
     let clock_of_first = clock();
-    let client = service.client(&clock_of_first);
-    let failure = client
-        .tabledata()
-        .insert_all(&table(), &rows(2), &at_once())
+    let failure = service
+        .stream(&clock_of_first, &rows(2), &at_once())
         .await
         .unwrap_err();
     assert_eq!(
@@ -64,9 +57,7 @@ async fn one_that_stays_unknown_is_told_after_ten_minutes_and_one_that_is_not_th
         Service::start(|_| refusal(404, "notFound", "Not found: Table books:fin.bill")).await;
     let clock = clock();
     let failure = service
-        .client(&clock)
-        .tabledata()
-        .insert_all(&table(), &rows(2), &at_once())
+        .stream(&clock, &rows(2), &at_once())
         .await
         .unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::NotFound);
@@ -83,11 +74,7 @@ async fn a_fresh_table_is_not_streamed_into() {
     let clock = clock();
     let client = service.client(&clock);
     let options = InsertOptions::default();
-    let failure = client
-        .tabledata()
-        .insert_all(&table(), &rows(2), &options)
-        .await
-        .unwrap_err();
+    let failure = stream(&client, &rows(2), &options).await.unwrap_err();
     assert_eq!(
         (failure.error.reason(), failure.error.phase()),
         (Reason::FreshTable, Phase::NotSent)
@@ -95,16 +82,8 @@ async fn a_fresh_table_is_not_streamed_into() {
     assert_eq!(failure.error.retry(), Retry::After(6 * MINUTES));
     assert_eq!(failure.undecided, [0, 1]);
     clock.advance(6 * MINUTES);
-    client
-        .tabledata()
-        .insert_all(&table(), &rows(2), &options)
-        .await
-        .unwrap();
-    client
-        .tabledata()
-        .insert_all(&table(), &rows(2), &options)
-        .await
-        .unwrap();
+    stream(&client, &rows(2), &options).await.unwrap();
+    stream(&client, &rows(2), &options).await.unwrap();
     // Its age is asked for once.
     let methods: Vec<_> = service.asked().iter().map(|it| it.method.clone()).collect();
     assert_eq!(methods, ["GET", "POST", "POST"]);
@@ -119,12 +98,7 @@ async fn a_fresh_table_may_be_waited_for_and_one_of_unknown_age_is_fresh() {
     .await;
     let clock = clock();
     let options = InsertOptions::default().with_fresh_tables(FreshTables::Wait, 10 * MINUTES);
-    service
-        .client(&clock)
-        .tabledata()
-        .insert_all(&table(), &rows(2), &options)
-        .await
-        .unwrap();
+    service.stream(&clock, &rows(2), &options).await.unwrap();
     assert_eq!(clock.sleeps(), [10 * MINUTES]);
 }
 
@@ -138,25 +112,13 @@ async fn a_table_is_fresh_again_once_its_columns_have_changed() {
     let clock = clock();
     let client = service.client(&clock);
     let options = InsertOptions::default();
-    client
-        .tabledata()
-        .insert_all(&table(), &rows(1), &options)
-        .await
-        .unwrap();
+    stream(&client, &rows(1), &options).await.unwrap();
     let patch = TablePatch::of_schema(TableSchema::default());
     client.tables().patch(&table(), &patch, None).await.unwrap();
-    let failure = client
-        .tabledata()
-        .insert_all(&table(), &rows(1), &options)
-        .await
-        .unwrap_err();
+    let failure = stream(&client, &rows(1), &options).await.unwrap_err();
     assert_eq!(failure.error.reason(), Reason::FreshTable);
     clock.advance(10 * MINUTES);
-    client
-        .tabledata()
-        .insert_all(&table(), &rows(1), &options)
-        .await
-        .unwrap();
+    stream(&client, &rows(1), &options).await.unwrap();
 }
 
 #[tokio::test]
@@ -172,18 +134,10 @@ async fn a_table_that_was_removed_is_another_one_when_it_is_there_again() {
     let clock = clock();
     let client = service.client(&clock);
     let options = InsertOptions::default();
-    client
-        .tabledata()
-        .insert_all(&table(), &rows(1), &options)
-        .await
-        .unwrap();
+    stream(&client, &rows(1), &options).await.unwrap();
     client.tables().delete(&table()).await.unwrap();
     clock.advance(60 * MINUTES);
-    let failure = client
-        .tabledata()
-        .insert_all(&table(), &rows(1), &options)
-        .await
-        .unwrap_err();
+    let failure = stream(&client, &rows(1), &options).await.unwrap_err();
     assert_eq!(failure.error.retry(), Retry::After(9 * MINUTES));
 }
 
@@ -199,10 +153,6 @@ async fn ages_are_told_by_the_servers_clock() {
     clock.advance(60 * MINUTES);
     let client = service.client(&clock);
     let options = InsertOptions::default();
-    let failure = client
-        .tabledata()
-        .insert_all(&table(), &rows(1), &options)
-        .await
-        .unwrap_err();
+    let failure = stream(&client, &rows(1), &options).await.unwrap_err();
     assert_eq!(failure.error.retry(), Retry::After(6 * MINUTES));
 }

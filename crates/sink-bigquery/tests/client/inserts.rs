@@ -9,7 +9,7 @@ use sink_bigquery::client::{FreshTables, InsertOptions, InsertOutcome, InsertRow
 use sink_bigquery::{ErrorKind, Reason};
 use wiremock::ResponseTemplate;
 
-use crate::service::{Asked, Service, client, clock, ok, raw, refusal, seconds, table};
+use crate::service::{Asked, Service, client, clock, ok, raw, refusal, seconds, stream};
 
 /// Options that do not ask how old the table is.
 pub(crate) fn at_once() -> InsertOptions {
@@ -59,12 +59,7 @@ fn invalid_indices(outcome: &InsertOutcome) -> Vec<usize> {
 async fn rows_go_in_requests_of_the_wanted_size() {
     let service = Service::start(|_| taken()).await;
     let options = at_once().with_request_size(2, 4_000_000).with_at_once(1);
-    let outcome = service
-        .client(&clock())
-        .tabledata()
-        .insert_all(&table(), &rows(5), &options)
-        .await
-        .unwrap();
+    let outcome = service.stream(&clock(), &rows(5), &options).await.unwrap();
     assert_eq!((outcome.inserted, outcome.invalid.len()), (5, 0));
     let asked = service.asked();
     let sent: Vec<_> = asked.iter().map(ids).collect();
@@ -86,9 +81,7 @@ async fn an_unknown_outcome_is_asked_for_again_with_the_same_ids() {
     })
     .await;
     let outcome = service
-        .client(&clock())
-        .tabledata()
-        .insert_all(&table(), &rows(3), &at_once())
+        .stream(&clock(), &rows(3), &at_once())
         .await
         .unwrap();
     assert_eq!(outcome.inserted, 3);
@@ -110,12 +103,7 @@ async fn stopped_rows_are_sent_again_without_the_invalid_ones() {
     })
     .await;
     let clock = clock();
-    let outcome = service
-        .client(&clock)
-        .tabledata()
-        .insert_all(&table(), &rows(5), &at_once())
-        .await
-        .unwrap();
+    let outcome = service.stream(&clock, &rows(5), &at_once()).await.unwrap();
     assert_eq!(
         (outcome.inserted, invalid_indices(&outcome)),
         (3, vec![1, 3])
@@ -140,9 +128,7 @@ async fn with_stopped_rows_nothing_was_taken_also_not_what_is_not_named() {
     })
     .await;
     let outcome = service
-        .client(&clock())
-        .tabledata()
-        .insert_all(&table(), &rows(4), &at_once())
+        .stream(&clock(), &rows(4), &at_once())
         .await
         .unwrap();
     assert_eq!((outcome.inserted, invalid_indices(&outcome)), (3, vec![1]));
@@ -159,12 +145,7 @@ async fn without_stopped_rows_all_that_is_not_named_was_taken() {
     .await;
     let clock = clock();
     let options = at_once().skipping_invalid_rows();
-    let outcome = service
-        .client(&clock)
-        .tabledata()
-        .insert_all(&table(), &rows(4), &options)
-        .await
-        .unwrap();
+    let outcome = service.stream(&clock, &rows(4), &options).await.unwrap();
     assert_eq!((outcome.inserted, invalid_indices(&outcome)), (3, vec![0]));
     let asked = service.asked();
     assert_eq!(asked[0].json()["skipInvalidRows"], json!(true));
@@ -182,9 +163,7 @@ async fn without_stopped_rows_all_that_is_not_named_was_taken() {
 async fn rows_that_are_all_invalid_are_all_told() {
     let service = Service::start(|_| insert_errors(&[(0, "invalid"), (1, "invalid")])).await;
     let outcome = service
-        .client(&clock())
-        .tabledata()
-        .insert_all(&table(), &rows(2), &at_once())
+        .stream(&clock(), &rows(2), &at_once())
         .await
         .unwrap();
     assert_eq!(
@@ -198,9 +177,7 @@ async fn rows_that_are_all_invalid_are_all_told() {
 async fn rows_that_are_stopped_for_ever_are_undecided() {
     let service = Service::start(|_| insert_errors(&[(0, "stopped"), (1, "stopped")])).await;
     let failure = service
-        .client(&clock())
-        .tabledata()
-        .insert_all(&table(), &rows(2), &at_once())
+        .stream(&clock(), &rows(2), &at_once())
         .await
         .unwrap_err();
     assert_eq!(
@@ -238,12 +215,7 @@ async fn a_request_that_is_too_large_is_halved_until_it_fits() {
     for shape in shapes {
         let service = Service::start(narrow(3, shape)).await;
         let clock = clock();
-        let outcome = service
-            .client(&clock)
-            .tabledata()
-            .insert_all(&table(), &rows(10), &at_once())
-            .await
-            .unwrap();
+        let outcome = service.stream(&clock, &rows(10), &at_once()).await.unwrap();
         assert_eq!(outcome.inserted, 10);
         let sizes: Vec<_> = service.asked().iter().map(|it| ids(it).len()).collect();
         assert_eq!(sizes, [10, 5, 2, 3, 5, 2, 3]);
@@ -262,9 +234,7 @@ async fn a_single_row_that_is_too_large_is_told_and_the_others_go_on() {
     })
     .await;
     let outcome = service
-        .client(&clock())
-        .tabledata()
-        .insert_all(&table(), &rows(4), &at_once())
+        .stream(&clock(), &rows(4), &at_once())
         .await
         .unwrap();
     assert_eq!((outcome.inserted, invalid_indices(&outcome)), (3, vec![2]));
@@ -286,9 +256,7 @@ async fn a_connection_that_breaks_on_a_large_body_is_answered_by_a_smaller_one()
     let rows: Vec<_> = (0..4)
         .map(|number| row(number, &"9".repeat(400_000)))
         .collect();
-    let outcome = client(url, &clock())
-        .tabledata()
-        .insert_all(&table(), &rows, &at_once())
+    let outcome = stream(&client(url, &clock()), &rows, &at_once())
         .await
         .unwrap();
     assert_eq!(outcome.inserted, 4);
@@ -305,9 +273,7 @@ async fn a_refusal_stops_the_rest_and_says_what_is_decided() {
     .await;
     let options = at_once().with_request_size(2, 4_000_000).with_at_once(1);
     let failure = service
-        .client(&clock())
-        .tabledata()
-        .insert_all(&table(), &rows(7), &options)
+        .stream(&clock(), &rows(7), &options)
         .await
         .unwrap_err();
     assert_eq!(
@@ -337,19 +303,15 @@ async fn a_quota_of_a_second_clears_and_one_of_a_day_does_not() {
     })
     .await;
     let clock_of_first = clock();
-    let client = service.client(&clock_of_first);
-    client
-        .tabledata()
-        .insert_all(&table(), &rows(1), &at_once())
+    service
+        .stream(&clock_of_first, &rows(1), &at_once())
         .await
         .unwrap();
     assert_eq!(seconds(&clock_of_first)[0], 60);
 
     let service = Service::start(|_| refusal(403, "quotaExceeded", "Exceeded quota")).await;
     let failure = service
-        .client(&clock())
-        .tabledata()
-        .insert_all(&table(), &rows(1), &at_once())
+        .stream(&clock(), &rows(1), &at_once())
         .await
         .unwrap_err();
     assert_eq!(
@@ -372,9 +334,7 @@ async fn an_answer_that_is_nonsense_decides_nothing() {
         })
         .await;
         let outcome = service
-            .client(&clock())
-            .tabledata()
-            .insert_all(&table(), &rows(2), &at_once())
+            .stream(&clock(), &rows(2), &at_once())
             .await
             .unwrap();
         assert_eq!((outcome.inserted, outcome.invalid.len()), (2, 0));
@@ -388,11 +348,7 @@ async fn what_cannot_be_streamed_is_refused_before_anything_is_sent() {
     let service = Service::start(|_| taken()).await;
     let client = service.client(&clock());
     let doubled = [row(1, "1"), row(1, "2")];
-    let failure = client
-        .tabledata()
-        .insert_all(&table(), &doubled, &at_once())
-        .await
-        .unwrap_err();
+    let failure = stream(&client, &doubled, &at_once()).await.unwrap_err();
     assert_eq!(failure.error.kind(), ErrorKind::Config);
     for options in [
         at_once().with_request_size(0, 4_000_000),
@@ -400,17 +356,9 @@ async fn what_cannot_be_streamed_is_refused_before_anything_is_sent() {
         at_once().with_request_size(500, 9_000_001),
         at_once().with_at_once(0),
     ] {
-        client
-            .tabledata()
-            .insert_all(&table(), &rows(1), &options)
-            .await
-            .unwrap_err();
+        stream(&client, &rows(1), &options).await.unwrap_err();
     }
-    let none = client
-        .tabledata()
-        .insert_all(&table(), &[], &at_once())
-        .await
-        .unwrap();
+    let none = stream(&client, &[], &at_once()).await.unwrap();
     assert_eq!(none, InsertOutcome::default());
     assert!(service.asked().is_empty());
 }
@@ -453,9 +401,7 @@ async fn several_requests_go_at_once_and_every_row_is_decided() {
     .await;
     let options = at_once().with_request_size(13, 4_000_000).with_at_once(8);
     let outcome = service
-        .client(&clock())
-        .tabledata()
-        .insert_all(&table(), &rows(200), &options)
+        .stream(&clock(), &rows(200), &options)
         .await
         .unwrap();
     assert_eq!((outcome.inserted, outcome.invalid.len()), (180, 20));

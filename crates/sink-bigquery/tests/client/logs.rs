@@ -12,7 +12,7 @@ use tracing_subscriber::fmt::MakeWriter;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::credentials::{encoded_parts, key_text};
-use crate::service::{Service, clock, ok, refusal, table};
+use crate::service::{Service, clock, ok, refusal, stream, table};
 
 /// Parts of every token, key, assertion and row of these tests that are to stay secret.
 const SECRETS: [&str; 3] = ["hush", "PRIVATE KEY", "1679615"];
@@ -108,11 +108,7 @@ async fn the_watch_sees_what_is_logged_and_no_error_tells_a_secret() {
         sink_bigquery::client::FreshTables::Allow,
         std::time::Duration::ZERO,
     );
-    client
-        .tabledata()
-        .insert_all(&table(), &[row], &options)
-        .await
-        .unwrap();
+    stream(&client, &[row], &options).await.unwrap();
     let seen = watch().seen.lock().unwrap().clone();
     assert_eq!(seen, HARMLESS.into_iter().collect());
     assert!(key_text().contains("PRIVATE KEY"));

@@ -88,7 +88,7 @@ async fn a_refused_token_is_replaced_once() {
     })
     .await;
     let clock = clock();
-    service.client(&clock).tables().get(&table()).await.unwrap();
+    service.get_table(&clock).await.unwrap();
     let tokens: Vec<_> = service
         .asked()
         .iter()
@@ -101,12 +101,7 @@ async fn a_refused_token_is_replaced_once() {
 #[tokio::test]
 async fn a_second_refusal_is_the_answer() {
     let service = Service::start(|_| refusal(401, "required", "Login Required.")).await;
-    let error = service
-        .client(&clock())
-        .tables()
-        .get(&table())
-        .await
-        .unwrap_err();
+    let error = service.get_table(&clock()).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.reason()),
         (ErrorKind::Auth, Reason::AuthError)
@@ -154,7 +149,7 @@ async fn a_failure_of_bigquerys_own_is_waited_out() {
     })
     .await;
     let clock = clock();
-    service.client(&clock).tables().get(&table()).await.unwrap();
+    service.get_table(&clock).await.unwrap();
     assert_eq!(service.asked().len(), 5);
     assert_eq!(seconds(&clock)[2], 7);
 }
@@ -164,12 +159,7 @@ async fn a_failure_that_stays_is_told_with_its_attempts() {
     let service =
         Service::start(|_| refusal(500, "internalError", "Unexpected. Please try again.")).await;
     let clock = clock();
-    let error = service
-        .client(&clock)
-        .tables()
-        .get(&table())
-        .await
-        .unwrap_err();
+    let error = service.get_table(&clock).await.unwrap_err();
     assert!(error.is_exhausted() && error.is_transient());
     assert_eq!(
         (error.retry(), error.phase()),
@@ -193,12 +183,7 @@ async fn a_spent_quota_is_asked_three_times_a_minute_apart() {
     let service =
         Service::start(|_| refusal(403, "quotaExceeded", "Quota exceeded: loads per day")).await;
     let clock = clock();
-    let error = service
-        .client(&clock)
-        .tables()
-        .get(&table())
-        .await
-        .unwrap_err();
+    let error = service.get_table(&clock).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.reason()),
         (ErrorKind::Throttled, Reason::QuotaExceeded)
@@ -216,21 +201,11 @@ async fn an_answer_that_is_nonsense_is_asked_for_again_and_not_shown() {
         _ => a_table(),
     })
     .await;
-    service
-        .client(&clock())
-        .tables()
-        .get(&table())
-        .await
-        .unwrap();
+    service.get_table(&clock()).await.unwrap();
     assert_eq!(service.asked().len(), 4);
 
     let service = Service::start(|_| ok(json!({"tableReference": "hush"}))).await;
-    let error = service
-        .client(&clock())
-        .tables()
-        .get(&table())
-        .await
-        .unwrap_err();
+    let error = service.get_table(&clock()).await.unwrap_err();
     assert_eq!(
         (error.kind(), error.reason()),
         (ErrorKind::Protocol, Reason::BrokenAnswer)
@@ -243,12 +218,7 @@ async fn an_answer_that_is_nonsense_is_asked_for_again_and_not_shown() {
 async fn an_oversized_answer_is_refused_and_not_asked_for_again() {
     let service =
         Service::start(|_| ResponseTemplate::new(200).set_body_string("x".repeat(1_000_001))).await;
-    let error = service
-        .client(&clock())
-        .tables()
-        .get(&table())
-        .await
-        .unwrap_err();
+    let error = service.get_table(&clock()).await.unwrap_err();
     assert_eq!(error.reason(), Reason::AnswerTooLarge);
     assert_eq!(service.asked().len(), 1);
 }
@@ -276,12 +246,7 @@ async fn a_redirect_is_not_followed() {
         ResponseTemplate::new(307).insert_header("Location", "http://127.0.0.1:9/")
     })
     .await;
-    let error = service
-        .client(&clock())
-        .tables()
-        .get(&table())
-        .await
-        .unwrap_err();
+    let error = service.get_table(&clock()).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Protocol);
     assert_eq!(service.asked().len(), 1);
 }

@@ -8,6 +8,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde_json::{Value, json};
 use sink_bigquery::auth::{NewToken, TokenProvider};
+use sink_bigquery::client::{InsertFailure, InsertOptions, InsertOutcome, InsertRow, Table};
 use sink_bigquery::{BigQuery, Error, JobId, Location, Options, ProjectId, TableRef};
 use sync_http::{ClientOptions, ManualClock, Timing};
 use time::macros::datetime;
@@ -96,6 +97,31 @@ impl Service {
     pub(crate) fn client(&self, clock: &ManualClock) -> BigQuery {
         client(self.url(), clock)
     }
+
+    /// The table of the tests, asked for by a client of its own.
+    pub(crate) async fn get_table(&self, clock: &ManualClock) -> Result<Table, Error> {
+        self.client(clock).tables().get(&table()).await
+    }
+
+    /// Rows into the table of the tests, by a client of its own.
+    pub(crate) async fn stream(
+        &self,
+        clock: &ManualClock,
+        rows: &[InsertRow],
+        options: &InsertOptions,
+    ) -> Result<InsertOutcome, InsertFailure> {
+        stream(&self.client(clock), rows, options).await
+    }
+}
+
+/// Rows into the table of the tests.
+pub(crate) async fn stream(
+    client: &BigQuery,
+    rows: &[InsertRow],
+    options: &InsertOptions,
+) -> Result<InsertOutcome, InsertFailure> {
+    let tabledata = client.tabledata();
+    tabledata.insert_all(&table(), rows, options).await
 }
 
 fn asked_of(request: &Request) -> Asked {
