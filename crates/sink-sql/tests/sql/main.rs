@@ -8,7 +8,9 @@
 )]
 
 mod behaviour;
+mod killed;
 #[cfg(all(feature = "postgres", unix))]
 mod postgres;
 #[cfg(feature = "sqlite")]
 mod sqlite;
+mod vendors;

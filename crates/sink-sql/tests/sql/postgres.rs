@@ -8,16 +8,15 @@ mod straight;
 mod tables;
 mod values;
 
+use std::sync::OnceLock;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use intacct_sync_postgres_fixture::{Database, Server};
 use secrecy::SecretString;
 use sink_sql::{PostgresOptions, PostgresSink};
-use sync_core::{Sink, StreamDescriptor};
 
-use crate::behaviour::{Cell, integer, key_text, stream, text};
+pub(crate) use crate::vendors::{prepare, row, vendors};
 
 /// The database that tests share; each has a schema of its own there.
 pub(crate) fn database() -> Option<&'static Database<'static>> {
@@ -34,23 +33,6 @@ pub(crate) fn open(database: &Database<'_>, options: PostgresOptions) -> Postgre
 pub(crate) fn fresh(what: &str) -> String {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     format!("{what}_{}", NUMBER.fetch_add(1, Ordering::Relaxed))
-}
-
-pub(crate) fn vendors() -> Arc<StreamDescriptor> {
-    stream(
-        "vendor",
-        &["recordno"],
-        vec![key_text("recordno"), text("name"), integer("rank")],
-    )
-}
-
-pub(crate) fn row(key: &str, name: &str) -> Vec<Cell> {
-    vec![key.into(), name.into(), Cell::Null]
-}
-
-pub(crate) async fn prepare(sink: &PostgresSink, stream: &StreamDescriptor) {
-    let plan = sink.plan(stream).await.unwrap();
-    sink.prepare(&plan).await.unwrap();
 }
 
 /// A schema with a table of vendors: the sink on it, and the database to look from outside.

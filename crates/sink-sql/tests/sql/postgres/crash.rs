@@ -1,14 +1,13 @@
 //! A process that is killed in the middle of a batch.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::ffi::OsStr;
 
 use secrecy::SecretString;
 use sink_sql::{PostgresOptions, PostgresSink};
 use sync_core::{Batch, Landed, Sink};
 
-use super::{Books, row, vendors};
-use crate::behaviour::upserts;
+use super::Books;
+use crate::killed::{self, Killed, assert_small_batches_landed, small_batch, write_until_killed};
 
 /// Where the child finds its database and its schema.
 const CHILD: [&str; 2] = ["SINK_SQL_TEST_CHILD_SETTINGS", "SINK_SQL_TEST_CHILD_SCHEMA"];
@@ -27,36 +26,22 @@ async fn a_process_killed_in_the_middle_of_a_batch_leaves_none_of_it() {
          CREATE TRIGGER never_done BEFORE INSERT ON @.vendor FOR EACH ROW
              WHEN (NEW.name = 'the end') EXECUTE FUNCTION @.wait();",
     );
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "postgres::crash::the_child_that_is_killed",
-            "--nocapture",
-        ])
-        .env(CHILD[0], books.database.settings())
-        .env(CHILD[1], books.sink.schema())
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut child = Killed(child);
-    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().contains("small batches written")));
+    let settings = books.database.settings();
+    let told = [
+        (CHILD[0], OsStr::new(&settings)),
+        (CHILD[1], OsStr::new(books.sink.schema())),
+    ];
+    let mut child = Killed::start("postgres::crash::the_child_that_is_killed", told);
     // Until the last row's trigger is what the server is busy with.
     let asleep = "SELECT count(*) FROM pg_stat_activity \
                   WHERE wait_event = 'PgSleep' AND query LIKE '%@.%vendor%'"
         .replace("@.", &format!("\"{}\".", books.sink.schema()));
     while books.database.ask(&asleep) == "0" {
-        assert!(
-            child.0.try_wait().unwrap().is_none(),
-            "the child ended by itself"
-        );
+        child.assert_still_runs();
     }
     drop(child);
 
-    for ordinal in 0..3 {
-        let landed = books.sink.lookup(&small_batch(ordinal).id()).await.unwrap();
-        assert!(matches!(landed, Landed::Yes(_)));
-    }
+    assert_small_batches_landed(&books.sink).await;
     // The server does not know yet that nobody waits; the look-up waits until it does.
     let long = long_batch();
     assert_eq!(books.sink.lookup(&long.id()).await.unwrap(), Landed::No);
@@ -79,30 +64,9 @@ async fn the_child_that_is_killed() {
     };
     let options = PostgresOptions::default().schema(schema);
     let sink = PostgresSink::open(&SecretString::from(settings), options).unwrap();
-    for ordinal in 0..3 {
-        sink.write(&small_batch(ordinal)).await.unwrap();
-    }
-    println!("small batches written");
-    sink.write(&long_batch()).await.unwrap();
-}
-
-fn small_batch(ordinal: u64) -> Batch {
-    let rows = ["a", "b", "c"].map(|key| row(&format!("{key}{ordinal}"), "small"));
-    upserts(&vendors(), ordinal, rows.into())
+    write_until_killed(&sink, &long_batch()).await;
 }
 
 fn long_batch() -> Batch {
-    let rows = (0..1000).map(|key| row(&format!("long{key}"), "one of many"));
-    let end = row("long at last", "the end");
-    upserts(&vendors(), 1000, rows.chain([end]).collect())
-}
-
-/// A process that does not outlive the test, whatever becomes of that.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    killed::long_batch(1000, "one of many")
 }

@@ -1,14 +1,11 @@
 //! A process that is killed in the middle of a batch.
 
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
-
 use rusqlite::Connection;
 use sink_sql::{SqliteOptions, SqliteSink};
 use sync_core::{Batch, Landed, Sink};
 
-use super::{ask, cells, impatient, prepare, row, vendors};
-use crate::behaviour::upserts;
+use super::{ask, cells, impatient, prepare, vendors};
+use crate::killed::{self, Killed, assert_small_batches_landed, small_batch, write_until_killed};
 
 /// Where the child finds its file.
 const CHILD_FILE: &str = "SINK_SQL_TEST_CHILD_FILE";
@@ -19,37 +16,20 @@ const ROWS_BEFORE_THE_END: usize = 10_000;
 async fn a_process_killed_in_the_middle_of_a_batch_leaves_none_of_it() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("finance.db");
-    let child = Command::new(std::env::current_exe().unwrap())
-        .args([
-            "--exact",
-            "sqlite::crash::the_child_that_is_killed",
-            "--nocapture",
-        ])
-        .env(CHILD_FILE, &path)
-        .stdout(Stdio::piped())
-        .spawn()
-        .unwrap();
-    let mut child = Killed(child);
-    let mut lines = BufReader::new(child.0.stdout.take().unwrap()).lines();
-    assert!(lines.any(|line| line.unwrap().contains("small batches written")));
+    let told = [(CHILD_FILE, path.as_os_str())];
+    let mut child = Killed::start("sqlite::crash::the_child_that_is_killed", told);
     // The long batch never ends, and the log grows while it is being written.
     let log = folder.path().join("finance.db-wal");
     let size = || std::fs::metadata(&log).map_or(0, |metadata| metadata.len());
     let before = size();
     while size() < before + (256 << 10) {
-        assert!(
-            child.0.try_wait().unwrap().is_none(),
-            "the child ended by itself"
-        );
+        child.assert_still_runs();
         std::thread::yield_now();
     }
     drop(child);
 
     let sink = SqliteSink::open(&path, impatient()).unwrap();
-    for ordinal in 0..3 {
-        let landed = sink.lookup(&small_batch(ordinal).id()).await.unwrap();
-        assert!(matches!(landed, Landed::Yes(_)));
-    }
+    assert_small_batches_landed(&sink).await;
     let long = long_batch();
     let count = "SELECT count(*) FROM vendor WHERE recordno LIKE 'long%'";
     assert_eq!(sink.lookup(&long.id()).await.unwrap(), Landed::No);
@@ -84,31 +64,9 @@ async fn the_child_that_is_killed() {
          END;",
     )
     .unwrap();
-    for ordinal in 0..3 {
-        sink.write(&small_batch(ordinal)).await.unwrap();
-    }
-    println!("small batches written");
-    sink.write(&long_batch()).await.unwrap();
-}
-
-fn small_batch(ordinal: u64) -> Batch {
-    let rows = ["a", "b", "c"].map(|key| row(&format!("{key}{ordinal}"), "small"));
-    upserts(&vendors(), ordinal, rows.into())
+    write_until_killed(&sink, &long_batch()).await;
 }
 
 fn long_batch() -> Batch {
-    let name = "x".repeat(200);
-    let rows = (0..ROWS_BEFORE_THE_END).map(|key| row(&format!("long{key}"), &name));
-    let end = row("long at last", "the end");
-    upserts(&vendors(), 1000, rows.chain([end]).collect())
-}
-
-/// A process that does not outlive the test, whatever becomes of that.
-struct Killed(Child);
-
-impl Drop for Killed {
-    fn drop(&mut self) {
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
+    killed::long_batch(ROWS_BEFORE_THE_END, &"x".repeat(200))
 }
