@@ -1,10 +1,12 @@
 //! One schema of a Postgres database as a destination.
 
+mod ahead;
 mod check;
 mod copy;
 mod dialect;
 mod merge;
 mod options;
+mod place;
 mod query;
 mod schema;
 mod sink;

@@ -63,8 +63,19 @@ pub(crate) async fn load(
         for range in ranges(rows) {
             let batches = batches(&stream, range, pass)?;
             let start = Start::now(server);
-            for batch in &batches {
-                sink.write(batch).await?;
+            // As a pipeline does: each is staged while the one before it is written.
+            for (batch, next) in batches
+                .iter()
+                .zip(batches.iter().skip(1).map(Some).chain([None]))
+            {
+                let staged = async {
+                    match next {
+                        Some(next) => sink.stage(next).await,
+                        None => Ok(()),
+                    }
+                };
+                let (written, staged) = futures_util::future::join(sink.write(batch), staged).await;
+                staged.and(written)?;
             }
             cost.add(start, server);
         }

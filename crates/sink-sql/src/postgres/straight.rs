@@ -20,6 +20,17 @@ use super::write::DOING;
 use crate::dialect::{Dialect, identifiers};
 use crate::planning::ExistingTable;
 
+/// What comes before anything is tried.
+pub(super) const SAVEPOINT: &str = "SAVEPOINT straight";
+
+/// As if nothing had been tried, and ready to try again.
+const BACK: &str = "ROLLBACK TO SAVEPOINT straight";
+
+/// As if nothing had been tried.
+pub(super) const GIVE_UP: &str = "ROLLBACK TO SAVEPOINT straight; RELEASE SAVEPOINT straight";
+
+const KEEP: &str = "RELEASE SAVEPOINT straight";
+
 /// New rows on their way.
 #[derive(Debug)]
 pub(super) struct Straight<'a> {
@@ -38,16 +49,15 @@ impl Straight<'_> {
         transaction: &Transaction<'_>,
         rows: &[usize],
     ) -> Result<Option<Sent>> {
-        if !self.is_taken_as_sent() {
-            return Ok(None);
-        }
         let refused = |cause| failed(DOING, cause);
-        transaction
-            .batch_execute("SAVEPOINT straight")
-            .await
-            .map_err(refused)?;
+        let savepoint = |sql: &'static str| async move {
+            transaction.batch_execute(sql).await.map_err(refused)
+        };
+        savepoint(SAVEPOINT).await?;
         let mut sent = None;
         if self.is_open(transaction, rows).await? {
+            // What was set to look the records up must not reach triggers.
+            savepoint(BACK).await?;
             let copy = self.begin(transaction).await?;
             sent = match self.rows.send(copy, rows.to_vec(), refused).await {
                 // Fewer where a trigger ignored some.
@@ -56,12 +66,26 @@ impl Straight<'_> {
                 Err(error) => return Err(error),
             };
         }
-        let end = match sent {
-            Some(_) => "RELEASE SAVEPOINT straight",
-            None => "ROLLBACK TO SAVEPOINT straight; RELEASE SAVEPOINT straight",
-        };
-        transaction.batch_execute(end).await.map_err(refused)?;
+        savepoint(if sent.is_some() { KEEP } else { GIVE_UP }).await?;
         Ok(sent)
+    }
+
+    /// Whether the table has none of these records, and takes a `COPY`. Leaves settings behind until the
+    /// caller goes back to [`SAVEPOINT`].
+    pub(super) async fn is_open(
+        &self,
+        transaction: &Transaction<'_>,
+        rows: &[usize],
+    ) -> Result<bool> {
+        if !self.is_taken_as_sent() {
+            return Ok(false);
+        }
+        match self.must_be_merged(transaction, rows).await {
+            Ok(must_be_merged) => Ok(!must_be_merged),
+            // A key that no parameter can hold.
+            Err(error) if is_final_answer(&error) => Ok(false),
+            Err(error) => Err(error),
+        }
     }
 
     async fn begin(&self, transaction: &Transaction<'_>) -> Result<CopyInSink<Bytes>> {
@@ -74,22 +98,6 @@ impl Straight<'_> {
         );
         let begun = transaction.copy_in(&sql).await;
         begun.map_err(|cause| failed(DOING, cause))
-    }
-
-    /// Whether the table has none of these records, and takes a `COPY`.
-    async fn is_open(&self, transaction: &Transaction<'_>, rows: &[usize]) -> Result<bool> {
-        let open = match self.must_be_merged(transaction, rows).await {
-            Ok(must_be_merged) => !must_be_merged,
-            // A key that no parameter can hold.
-            Err(error) if is_final_answer(&error) => false,
-            Err(error) => return Err(error),
-        };
-        // What was set to look them up must not reach triggers.
-        transaction
-            .batch_execute("ROLLBACK TO SAVEPOINT straight")
-            .await
-            .map_err(|cause| failed(DOING, cause))?;
-        Ok(open)
     }
 
     /// Whether the table has one of these records, or is closed to `COPY`: to that of this user, or because

@@ -20,13 +20,25 @@ use super::dialect::Postgres;
 use super::merge::Merge;
 use super::schema;
 use super::staging::Staging;
-use super::straight::Straight;
+use super::straight::{self, Straight};
 use crate::bookkeeping::{self, Marker, RunRow};
 use crate::delivery::{Delivery, Marked};
 use crate::planning::ExistingTable;
 use crate::statement;
 
 pub(super) const DOING: &str = "the batch cannot be written";
+
+/// Of how many rows a guess is made whether they are all new.
+const LOOKED_AT: usize = 32;
+
+/// How far the rows of a batch have come.
+#[derive(Debug)]
+pub(super) enum Reached<'a> {
+    /// They are where they were; with their keys.
+    Nothing(&'a [RecordKey]),
+    /// [`stage`] has brought them so far, in the same transaction.
+    Staged(Sent),
+}
 
 /// Writes a batch, or finds that it is there already. `at` is when.
 ///
@@ -35,7 +47,7 @@ pub(super) async fn write(
     transaction: &Transaction<'_>,
     dialect: &Postgres,
     delivery: &Delivery,
-    keys: &[RecordKey],
+    reached: Reached<'_>,
     at: OffsetDateTime,
 ) -> Result<Receipt> {
     let refused = |cause| failed(DOING, cause);
@@ -59,14 +71,48 @@ pub(super) async fn write(
         table: &table,
     };
     let mut receipt = Receipt::durable(delivery.id, at);
-    receipt.rejected = match written.straight(keys).await? {
-        Some(rejected) => rejected,
-        None => written.merged(keys, &receipt).await?,
+    receipt.rejected = match reached {
+        Reached::Staged(sent) => written.merge(sent, &receipt).await?,
+        Reached::Nothing(keys) => match written.straight(keys).await? {
+            Some(rejected) => rejected,
+            None => {
+                let sent = written.stage(keys).await?;
+                written.merge(sent, &receipt).await?
+            }
+        },
     };
     receipt.rejected.sort_by_key(|rejection| rejection.row);
     let marker = Marker::new(delivery, &receipt, before.as_ref())?;
     note(transaction, dialect, &marker).await.map_err(refused)?;
     Ok(receipt)
+}
+
+/// Brings the rows of a batch to a staging table, ahead of [`write`] in the same transaction; none where
+/// they will not need one. Holds no lock that anybody could wait for.
+pub(super) async fn stage(
+    transaction: &Transaction<'_>,
+    dialect: &Postgres,
+    delivery: &Delivery,
+    keys: &[RecordKey],
+) -> Result<Option<Sent>> {
+    let refused = |cause| failed(DOING, cause);
+    let savepoint =
+        |sql: &'static str| async move { transaction.batch_execute(sql).await.map_err(refused) };
+    savepoint(straight::SAVEPOINT).await?;
+    let table = schema::prepared(transaction, dialect, &delivery.stream).await?;
+    table.check_takes(dialect, &delivery.stream, delivery.rows.schema_ref())?;
+    let written = Written {
+        transaction,
+        dialect,
+        delivery,
+        table: &table,
+    };
+    if written.may_go_straight().await? {
+        return Ok(None);
+    }
+    // Who changes the table must not have to wait until this batch has had its turn.
+    savepoint(straight::GIVE_UP).await?;
+    written.stage(keys).await.map(Some)
 }
 
 /// The rows of a batch on one of the two ways to their table.
@@ -83,56 +129,70 @@ impl Written<'_> {
         if self.delivery.place.operation != Operation::Upsert {
             return Ok(None);
         }
-        let stream = &self.delivery.stream;
-        let aliases = self.table.written_aliases(self.dialect);
-        let outgoing = Outgoing::with_aliases(&self.delivery.rows, &aliases, &stream.key)?;
+        let outgoing = self.with_aliases()?;
         let rows = outgoing.last_of_each_record(keys)?;
-        let straight = Straight {
-            dialect: self.dialect,
-            name: stream.name.as_str(),
-            table: self.table,
-            rows: &outgoing,
-        };
-        let sent = straight.write(self.transaction, &rows).await?;
+        let sent = self.way(&outgoing).write(self.transaction, &rows).await?;
         Ok(sent.map(|sent| sent.rejected))
     }
 
-    /// By a staging table, whether they are new or not: those that were refused.
-    async fn merged(&self, keys: &[RecordKey], receipt: &Receipt) -> Result<Vec<Rejection>> {
-        let refused = |cause| failed(DOING, cause);
-        let (transaction, stream) = (self.transaction, &self.delivery.stream);
-        let names = sent_columns(self.delivery);
-        let numbered = Outgoing::numbered(&self.delivery.rows, &names, &stream.key)?;
-        let rows = numbered.last_of_each_record(keys)?;
+    /// Whether [`Written::straight`] is likely to be tried, from a few of the rows: all are looked up when
+    /// it is.
+    async fn may_go_straight(&self) -> Result<bool> {
+        let outgoing = self.with_aliases()?;
+        let all = self.delivery.rows.num_rows();
+        let some: Vec<_> = (0..all).step_by(all / LOOKED_AT + 1).collect();
+        self.way(&outgoing).is_open(self.transaction, &some).await
+    }
+
+    fn with_aliases(&self) -> Result<Outgoing> {
         let aliases = self.table.written_aliases(self.dialect);
-        let name = stream.name.as_str();
-        let staging = Staging::new(self.dialect, name, &stream.key, numbered.schema(), aliases);
-        transaction
+        Outgoing::with_aliases(&self.delivery.rows, &aliases, &self.delivery.stream.key)
+    }
+
+    fn way<'a>(&'a self, rows: &'a Outgoing) -> Straight<'a> {
+        Straight {
+            dialect: self.dialect,
+            name: self.delivery.stream.name.as_str(),
+            table: self.table,
+            rows,
+        }
+    }
+
+    /// To a staging table, whether they are new or not.
+    async fn stage(&self, keys: &[RecordKey]) -> Result<Sent> {
+        let refused = |cause| failed(DOING, cause);
+        let numbered = self.numbered()?;
+        let rows = numbered.last_of_each_record(keys)?;
+        let staging = self.staging(&numbered);
+        self.transaction
             .batch_execute(&staging.create())
             .await
             .map_err(refused)?;
-        let copy = transaction
-            .copy_in(&staging.copy())
-            .await
-            .map_err(refused)?;
-        let sent = numbered.send(copy, rows, refused).await?;
-        let Sent {
-            mut rows,
-            mut rejected,
-            taken,
-        } = sent;
-        if taken != rows.len() as u64 {
+        let copy = self.transaction.copy_in(&staging.copy()).await;
+        let sent = numbered.send(copy.map_err(refused)?, rows, refused).await?;
+        if sent.taken != sent.rows.len() as u64 {
             let what = "the server did not take as many rows as were sent: try again";
             return Err(Error::new(ErrorKind::Protocol, what));
         }
+        Ok(sent)
+    }
+
+    /// From there to their table: those that were refused.
+    async fn merge(&self, sent: Sent, receipt: &Receipt) -> Result<Vec<Rejection>> {
+        let numbered = self.numbered()?;
+        let staging = self.staging(&numbered);
         let marker = Marker::new(self.delivery, receipt, None)?;
-        let superseded = drop_superseded(transaction, self.dialect, &staging, &marker)
-            .await
-            .map_err(refused)?;
+        let superseded = drop_superseded(self.transaction, self.dialect, &staging, &marker).await;
+        let superseded = superseded.map_err(|cause| failed(DOING, cause))?;
+        let Sent {
+            mut rows,
+            mut rejected,
+            ..
+        } = sent;
         rows.retain(|row| superseded.iter().all(|rejection| rejection.row != *row));
         rejected.extend(superseded);
         let merge = Merge::new(
-            transaction,
+            self.transaction,
             self.dialect,
             self.delivery,
             self.table,
@@ -140,6 +200,18 @@ impl Written<'_> {
         );
         rejected.extend(merge.all(&rows).await?);
         Ok(rejected)
+    }
+
+    fn numbered(&self) -> Result<Outgoing> {
+        let names = sent_columns(self.delivery);
+        Outgoing::numbered(&self.delivery.rows, &names, &self.delivery.stream.key)
+    }
+
+    fn staging<'a>(&'a self, numbered: &'a Outgoing) -> Staging<'a> {
+        let stream = &self.delivery.stream;
+        let aliases = self.table.written_aliases(self.dialect);
+        let name = stream.name.as_str();
+        Staging::new(self.dialect, name, &stream.key, numbered.schema(), aliases)
     }
 }
 

@@ -1,6 +1,7 @@
 //! The Postgres sink, against a server of the tests' own. Where Postgres is not installed, every test
 //! says so and is skipped.
 
+mod ahead;
 mod crash;
 mod failures;
 mod shared;
