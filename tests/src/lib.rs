@@ -34,6 +34,33 @@ pub fn settings(gateway: &str, password: &str) -> ClientConfig {
 
 pub use warehouse::{DATASET, Warehouse, bigquery};
 
+/// Tells each story of both warehouses: it takes the server of Postgres, or none for SQLite. Without Postgres on the
+/// machine those stories are skipped.
+#[macro_export]
+macro_rules! of_both_warehouses {
+    ($($story:ident)*) => {
+        mod sqlite {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $story() {
+                    super::$story(None).await;
+                }
+            )*
+        }
+
+        mod postgres {
+            $(
+                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+                async fn $story() {
+                    if let Some(server) = intacct_sync_postgres_fixture::Server::shared() {
+                        super::$story(Some(server)).await;
+                    }
+                }
+            )*
+        }
+    };
+}
+
 /// Everything between a gateway and a warehouse.
 #[derive(Debug)]
 pub struct Road {

@@ -19,32 +19,7 @@ struct World {
     options: PipelineOptions,
 }
 
-/// Each story is told of both warehouses.
-macro_rules! of_both_warehouses {
-    ($($story:ident)*) => {
-        mod sqlite {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $story() {
-                    super::$story(None).await;
-                }
-            )*
-        }
-
-        mod postgres {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $story() {
-                    if let Some(server) = intacct_sync_postgres_fixture::Server::shared() {
-                        super::$story(Some(server)).await;
-                    }
-                }
-            )*
-        }
-    };
-}
-
-of_both_warehouses! {
+intacct_sync_tests::of_both_warehouses! {
     a_change_in_a_closed_period_is_an_alert_of_its_own
     what_changed_without_saying_so_is_found_in_open_periods
     an_entry_that_does_not_balance_is_told_before_it_is_sent

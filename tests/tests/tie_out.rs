@@ -16,32 +16,7 @@ struct World {
     database: Option<Database<'static>>,
 }
 
-/// Each story is told of both warehouses.
-macro_rules! of_both_warehouses {
-    ($($story:ident)*) => {
-        mod sqlite {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $story() {
-                    super::$story(None).await;
-                }
-            )*
-        }
-
-        mod postgres {
-            $(
-                #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-                async fn $story() {
-                    if let Some(server) = intacct_sync_postgres_fixture::Server::shared() {
-                        super::$story(Some(server)).await;
-                    }
-                }
-            )*
-        }
-    };
-}
-
-of_both_warehouses! {
+intacct_sync_tests::of_both_warehouses! {
     an_untouched_warehouse_equals_the_books
     a_row_that_is_gone_is_told_by_its_key
     a_cent_is_told_in_every_grouping
