@@ -209,7 +209,7 @@ impl Error {
         self.gateway.http_status
     }
 
-    /// The control id of the request, where one was sent; the function's is in the [context](Self::context).
+    /// The control id of the request, where one was sent; the function's is in the [context](Common::context).
     #[must_use]
     pub fn request_control_id(&self) -> Option<&str> {
         self.gateway.request_control_id.as_deref()

@@ -146,7 +146,7 @@ impl Pacer {
     /// # Errors
     ///
     /// - `Throttled` with reason `Paced` when it would take longer than [`PacingOptions::longest_wait`]; nothing is used
-    ///   up, and [`Error::retry`] says how long.
+    ///   up, and its [`retry`](sync_error::Error::retry) says how long.
     /// - `Config` when what has been used cannot be read from the store or written to it.
     pub async fn pass(&self, operation: Operation<'_>) -> Result<()> {
         let shared = &self.shared;
