@@ -33,9 +33,14 @@ const LONG_STEPS: [(&str, u32); 6] = [
     ("sink.prepare", 2),
 ];
 
+/// As [`LONG_STEPS`], where staging a batch is more than nothing.
+const LONG_STEPS_OF_STAGING: [(&str, u32); 1] = [("sink.stage(upsert)", 8)];
+
 /// What was killed, and where.
 #[derive(Debug, Default)]
 pub(crate) struct Kills {
+    /// Whether the sink stages batches.
+    stages: bool,
     pub(crate) count: u32,
     /// How often.
     pub(crate) at: BTreeMap<Border, u32>,
@@ -59,6 +64,14 @@ pub(crate) enum Fate {
 }
 
 impl Kills {
+    /// None yet, of processes that write to this sink.
+    pub(crate) fn of(sink: Engine) -> Self {
+        Self {
+            stages: sink == Engine::BigQuery,
+            ..Self::default()
+        }
+    }
+
     /// The borders that some run reached and at which none was killed.
     pub(crate) fn missing(&self) -> BTreeSet<&Border> {
         let known = self.known.values().flat_map(BTreeMap::keys);
@@ -69,7 +82,8 @@ impl Kills {
 
     pub(crate) fn missing_inside(&self) -> Vec<&'static str> {
         let met = |step| self.inside.get(step).copied().unwrap_or(0);
-        let steps = LONG_STEPS.into_iter();
+        let staging = LONG_STEPS_OF_STAGING.into_iter().filter(|_| self.stages);
+        let steps = LONG_STEPS.into_iter().chain(staging);
         steps
             .filter(|(step, times)| met(*step) < *times)
             .map(|(step, _)| step)

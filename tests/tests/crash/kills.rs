@@ -82,7 +82,7 @@ async fn sqlite_into_bigquery_by_streaming() {
 /// Histories until there were enough kills, and some at each border that any run has reached.
 async fn kill_everywhere(store: Engine, sink: Engine, seed: u64) {
     let mut random = fastrand::Rng::with_seed(seed);
-    let mut kills = Kills::default();
+    let mut kills = Kills::of(sink);
     let Some(mut peaceful) = History::new(store, sink, random.u64(..)) else {
         return;
     };

@@ -97,6 +97,15 @@ impl Sink for BigQuerySink {
         self.name_dataset(schema::prepare(&self.warehouse, plan).await)
     }
 
+    async fn stage(&self, batch: &Batch) -> Result<()> {
+        let staged = match self.warehouse.options().mode {
+            Mode::StagedMerge => staged::stage(&self.warehouse, batch).await,
+            // What is streamed is seen at once.
+            Mode::Streaming => Ok(()),
+        };
+        about(batch, self.name_dataset(staged))
+    }
+
     async fn write(&self, batch: &Batch) -> Result<Receipt> {
         self.write_batch(batch, Marked::Stays).await
     }
@@ -190,7 +199,7 @@ impl BigQuerySink {
     }
 }
 
-/// Tells what became of a batch, and says in an error which it was.
+/// Tells what became of a batch.
 fn told(batch: &Batch, written: Result<Receipt>) -> Result<Receipt> {
     let (stream, id) = (batch.stream().name.as_str(), batch.id());
     match &written {
@@ -205,7 +214,13 @@ fn told(batch: &Batch, written: Result<Receipt>) -> Result<Receipt> {
             tracing::debug!(%stream, batch = %id, kind = %error.kind(), "batch not written");
         }
     }
-    written.map_err(|error: Error| {
+    about(batch, written)
+}
+
+/// Says in an error which batch it was.
+fn about<T>(batch: &Batch, done: Result<T>) -> Result<T> {
+    let (stream, id) = (batch.stream().name.as_str(), batch.id());
+    done.map_err(|error: Error| {
         let told = error.context().any(|(name, _)| name == "stream");
         let error = if told {
             error

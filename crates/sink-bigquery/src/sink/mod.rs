@@ -1,5 +1,6 @@
 //! The destination of a pipeline: a dataset with a table for each stream.
 
+mod ahead;
 mod bookkeeping;
 mod check;
 mod column_type;
@@ -13,7 +14,6 @@ mod planning;
 mod request;
 mod resource;
 mod schema;
-
 mod staged;
 mod statement;
 mod streamed;

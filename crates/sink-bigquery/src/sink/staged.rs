@@ -7,6 +7,11 @@
 //! | the merge | all rows of the batch, or none | its id says that it ran; it is not run again |
 //! | the mark in `sync_batch` | rows and mark | the look-up says so |
 //!
+//! The first two are also done ahead, while the batch before is merged: then writing is a merge and a mark. What
+//! was looked up for them (that there is no mark, and what the table is like) is not looked up again: had
+//! somebody else written the batch since, the merge's id would tell. The staging table goes while the mark is
+//! made; who then has to write the batch again, because the mark was not, loads it again and finds the merge.
+//!
 //! The ids of load and merge are functions of the batch's id and of how often it was written before, so that
 //! a second process, and one that was cut off from BigQuery, find the first one's jobs instead of beginning
 //! others. Each row carries [its place in the order of all](super::table::VERSION), and the merge changes no row
@@ -38,6 +43,13 @@ use crate::client::{Format, Job, LoadJob, TableSchema, Write};
 const DOING: &str = "the batch cannot be written";
 const LOOKING: &str = "the batch cannot be looked up";
 
+/// Up to so many bytes of rows go along in the request that begins the load.
+const MULTIPART: usize = 5 << 20;
+
+/// More go in pieces of so many bytes: each waits for an answer, and one that breaks off is gone on with
+/// wherever it broke.
+const PIECE: usize = 32 << 20;
+
 /// What is done about a batch that is there already.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Marked {
@@ -47,6 +59,22 @@ pub(super) enum Marked {
     IsRewritten,
 }
 
+/// Loads a batch into its staging table, so that writing it need only merge. Nobody looks there: what is never
+/// written goes with the table.
+pub(super) async fn stage(warehouse: &Warehouse, batch: &Batch) -> Result<()> {
+    let name = named(batch.id(), 0);
+    let (before, staged) = join(
+        mark(warehouse, batch.id()),
+        Staged::of(warehouse, batch, &name),
+    )
+    .await;
+    let staged = staged?;
+    if before?.is_none() {
+        warehouse.ahead().keep(batch, staged);
+    }
+    Ok(())
+}
+
 /// Writes a batch, or finds that it is there already. `at` is when.
 pub(super) async fn write(
     warehouse: &Warehouse,
@@ -54,28 +82,39 @@ pub(super) async fn write(
     marked: Marked,
     at: OffsetDateTime,
 ) -> Result<Receipt> {
-    let before = mark(warehouse, batch.id()).await?;
-    let before = match before {
-        Some(mark) if marked == Marked::Stays => return Ok(mark.receipt),
-        before => before,
+    let ahead = match marked {
+        Marked::Stays => warehouse.ahead().take(batch),
+        Marked::IsRewritten => None,
     };
-    let (table, there) = schema::prepared(warehouse, batch.stream()).await?;
-    if batch.operation() == Operation::Upsert {
-        there.check_takes(&table)?;
-    }
+    let (before, name, staged) = match ahead {
+        Some(staged) => (None, named(batch.id(), 0), staged),
+        None => {
+            let before = match mark(warehouse, batch.id()).await? {
+                Some(mark) if marked == Marked::Stays => return Ok(mark.receipt),
+                before => before,
+            };
+            // The jobs of an earlier writing are not those of this one.
+            let name = named(batch.id(), before.as_ref().map_or(0, |mark| mark.writes));
+            let staged = Staged::of(warehouse, batch, &name).await?;
+            (before, name, staged)
+        }
+    };
+    let mut receipt = Receipt::durable(batch.id(), at);
+    receipt.rejected = staged.rejected;
     let delivery = Delivery {
         warehouse,
         batch,
-        table,
-        there,
-        // The jobs of an earlier writing are not those of this one.
-        name: named(batch.id(), before.as_ref().map_or(0, |mark| mark.writes)),
+        table: staged.table,
+        there: staged.there,
+        name,
     };
-    let mut receipt = Receipt::durable(batch.id(), at);
-    delivery.rows(&mut receipt).await?;
-    note(warehouse, batch, &receipt, before.as_ref()).await?;
-    delivery.clear_away().await;
-    Ok(receipt)
+    if staged.rows > 0 {
+        delivery.merged(staged.rows, &mut receipt).await?;
+    }
+    // Nothing is read from the staging table any more.
+    let noting = note(warehouse, batch, &receipt, before.as_ref());
+    let (noted, ()) = join(noting, delivery.clear_away()).await;
+    noted.map(|()| receipt)
 }
 
 /// What the bookkeeping says of a batch; none where it is not there.
@@ -138,61 +177,78 @@ fn merge_id(name: &str) -> String {
     format!("isync_merge_{name}")
 }
 
-/// A batch on its way.
-struct Delivery<'a> {
-    warehouse: &'a Warehouse,
-    batch: &'a Batch,
+/// A batch whose rows are in their staging table.
+#[derive(Debug)]
+pub(super) struct Staged {
     table: Table,
     there: ExistingTable,
-    name: String,
+    /// How many rows are there.
+    rows: usize,
+    /// Those that could not be sent.
+    rejected: Vec<Rejection>,
 }
 
-impl Delivery<'_> {
-    /// Brings the rows to their table.
-    async fn rows(&self, receipt: &mut Receipt) -> Result<()> {
-        let sendable = Sendable::staged(self.batch)?;
-        let schema = self.staging_schema(&sendable)?;
-        let (body, staging) = join(encoded(sendable), self.stage(schema.clone())).await;
-        let (mut body, made_at) = (body?, staging?);
-        receipt.rejected = std::mem::take(&mut body.rejected);
-        if body.rows == 0 {
-            return Ok(());
+impl Staged {
+    /// Brings a batch's rows to their staging table, or finds them there.
+    async fn of(warehouse: &Warehouse, batch: &Batch, name: &str) -> Result<Self> {
+        let upload = Upload {
+            warehouse,
+            batch,
+            name,
+        };
+        let sendable = Sendable::staged(batch)?;
+        let schema = staging_schema(&sendable)?;
+        let (prepared, (body, made_at)) = join(
+            schema::prepared(warehouse, batch.stream()),
+            join(encoded(sendable), upload.make(schema.clone())),
+        )
+        .await;
+        let (table, there) = prepared?;
+        if batch.operation() == Operation::Upsert {
+            there.check_takes(&table)?;
         }
-        let rows = body.rows;
-        self.load(body, schema, made_at).await?;
-        let merged = self.merge().await?;
-        // Where a row was not changed, a later batch holds its record; or it was to be deleted, and is not
-        // there.
-        let changed = affected_rows(&merged.job);
-        if changed.is_none_or(|changed| changed < rows) {
-            let superseded = self.superseded().await?;
-            receipt.rejected.extend(superseded);
-            receipt.rejected.sort_by_key(|rejection| rejection.row);
+        let (mut body, made_at) = (body?, made_at?);
+        let (rows, rejected) = (body.rows, std::mem::take(&mut body.rejected));
+        if rows > 0 {
+            upload.load(body, schema, made_at).await?;
         }
-        receipt.job = Some(merged.id.to_string());
-        Ok(())
+        Ok(Self {
+            table,
+            there,
+            rows,
+            rejected,
+        })
     }
+}
 
-    fn staging_name(&self) -> String {
-        format!("_staged_{}", self.name)
+/// The columns of the staging table: what is sent, and the batch's row.
+fn staging_schema(sendable: &Sendable) -> Result<TableSchema> {
+    let fields = sendable.rows().schema_ref().fields().iter();
+    let mut columns = Vec::with_capacity(fields.len());
+    for field in fields {
+        columns.push((field.name().as_str(), ColumnType::of(field.data_type())?));
     }
+    Ok(resource::staging_schema(columns))
+}
 
+fn staging_name(name: &str) -> String {
+    format!("_staged_{name}")
+}
+
+/// Rows on their way to their staging table.
+struct Upload<'a> {
+    warehouse: &'a Warehouse,
+    batch: &'a Batch,
+    name: &'a str,
+}
+
+impl Upload<'_> {
     fn staging(&self) -> Result<TableRef> {
-        self.warehouse.reference(&self.staging_name())
-    }
-
-    /// The columns of the staging table: what is sent, and the batch's row.
-    fn staging_schema(&self, sendable: &Sendable) -> Result<TableSchema> {
-        let fields = sendable.rows().schema_ref().fields().iter();
-        let mut columns = Vec::with_capacity(fields.len());
-        for field in fields {
-            columns.push((field.name().as_str(), ColumnType::of(field.data_type())?));
-        }
-        Ok(resource::staging_schema(columns))
+        self.warehouse.reference(&staging_name(self.name))
     }
 
     /// Makes the staging table, unless it is there. Gives when it was made, in milliseconds since 1970.
-    async fn stage(&self, schema: TableSchema) -> Result<Option<i64>> {
+    async fn make(&self, schema: TableSchema) -> Result<Option<i64>> {
         let options = self.warehouse.options();
         let tables = self.warehouse.client().tables();
         let staging = self.staging()?;
@@ -216,13 +272,12 @@ impl Delivery<'_> {
         let job = LoadJob::new(self.staging()?, Format::Ndjson)
             .with_schema(schema)
             .with_write(Write::Truncate)
+            .with_upload_sizes(MULTIPART, PIECE)
             .into_existing();
         // What an earlier job loaded went with its table.
         let load = Work::Load(&job, &body.bytes);
-        let loaded = self
-            .warehouse
-            .run(&load_id(&self.name), load, made_at)
-            .await?;
+        let id = load_id(self.name);
+        let loaded = self.warehouse.run(&id, load, made_at).await?;
         let loaded = loaded.job.statistics.load.and_then(|load| load.output_rows);
         match loaded {
             Some(loaded) if usize::try_from(loaded) != Ok(rows) => {
@@ -234,6 +289,32 @@ impl Delivery<'_> {
             }
             _ => Ok(()),
         }
+    }
+}
+
+/// A batch whose rows are staged, on its way to its table.
+struct Delivery<'a> {
+    warehouse: &'a Warehouse,
+    batch: &'a Batch,
+    table: Table,
+    there: ExistingTable,
+    name: String,
+}
+
+impl Delivery<'_> {
+    /// Brings so many staged rows to their table.
+    async fn merged(&self, rows: usize, receipt: &mut Receipt) -> Result<()> {
+        let merged = self.merge().await?;
+        // Where a row was not changed, a later batch holds its record; or it was to be deleted, and is not
+        // there.
+        let changed = affected_rows(&merged.job);
+        if changed.is_none_or(|changed| changed < rows) {
+            let superseded = self.superseded().await?;
+            receipt.rejected.extend(superseded);
+            receipt.rejected.sort_by_key(|rejection| rejection.row);
+        }
+        receipt.job = Some(merged.id.to_string());
+        Ok(())
     }
 
     /// Merges the staged rows.
@@ -269,7 +350,7 @@ impl Delivery<'_> {
         let (held, staged) = self.quoted();
         let sql = statement::superseded(&held, &staged, &self.table);
         let request = Request::new(sql).with(parameter::VERSION, self.version());
-        let staging = self.staging_name();
+        let staging = staging_name(&self.name);
         let Some(rows) = self.warehouse.read(DOING, &request, &staging).await? else {
             let what = "the staged rows are gone, so that it cannot be said which of them were not merged: \
                         write the batch again";
@@ -296,7 +377,9 @@ impl Delivery<'_> {
 
     /// Removes the staging table. It would remove itself, later.
     async fn clear_away(&self) {
-        let Ok(staging) = self.staging() else { return };
+        let Ok(staging) = self.warehouse.reference(&staging_name(&self.name)) else {
+            return;
+        };
         if let Err(error) = self.warehouse.client().tables().delete(&staging).await {
             tracing::debug!(table = %staging, %error, "a staging table is left to its expiry");
         }
@@ -305,7 +388,7 @@ impl Delivery<'_> {
     /// The names of table and staging table in a statement.
     fn quoted(&self) -> (String, String) {
         let held = self.warehouse.quoted(&self.table.name);
-        (held, self.warehouse.quoted(&self.staging_name()))
+        (held, self.warehouse.quoted(&staging_name(&self.name)))
     }
 
     fn version(&self) -> Value {

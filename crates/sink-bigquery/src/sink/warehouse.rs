@@ -6,6 +6,7 @@ use bytes::Bytes;
 use sync_core::{Error, ErrorKind, Result};
 use tokio::sync::OnceCell;
 
+use super::ahead::Ahead;
 use super::failure::{failed, while_doing};
 use super::names;
 use super::options::BigQuerySinkOptions;
@@ -31,6 +32,7 @@ pub(super) struct Warehouse {
     /// The client with the dataset's location, once that is known.
     located: OnceCell<BigQuery>,
     options: BigQuerySinkOptions,
+    ahead: Ahead,
 }
 
 /// A job that has ended well.
@@ -55,11 +57,17 @@ impl Warehouse {
             client,
             located: OnceCell::new(),
             options,
+            ahead: Ahead::default(),
         }
     }
 
     pub(super) fn options(&self) -> &BigQuerySinkOptions {
         &self.options
+    }
+
+    /// What was staged and waits to be written.
+    pub(super) fn ahead(&self) -> &Ahead {
+        &self.ahead
     }
 
     /// The client, for everything but jobs.

@@ -11,6 +11,7 @@
 mod bookkeeping;
 mod faults;
 mod rows;
+mod staging;
 mod streams;
 mod tables;
 mod totals;
