@@ -89,15 +89,9 @@ pub(super) fn merge(
         };
         clauses.push(bound(clause, &schema, binder, seen)?);
     }
-    let targets: Vec<Vec<Row>> = binder
-        .catalog
-        .table(&name)?
-        .rows()
-        .iter()
-        .map(|stored| vec![Arc::clone(&stored.values)])
-        .collect();
+    let targets = binder.catalog.table(&name)?.rows();
     let rows = run.scan(&source)?;
-    let matches = run.matches(&targets, &rows, &equal, rest.as_ref(), None)?;
+    let index = run.index(&rows, 1, &equal, rest.as_ref(), None)?;
     let first =
         |kinds: &[MergeClauseKind], around: &Rows<'_>| -> Result<Option<&Action>, Refusal> {
             for clause in clauses.iter().filter(|clause| kinds.contains(&clause.kind)) {
@@ -110,10 +104,17 @@ pub(super) fn merge(
         };
     let mut change = Change::of(name);
     let mut hit = vec![false; rows.len()];
-    for (place, (tuple, found)) in targets.iter().zip(&matches).enumerate() {
-        let target = &tuple[0];
+    // Most rows of a target are alone.
+    let looks_at_those_alone = clauses
+        .iter()
+        .any(|clause| clause.kind == MergeClauseKind::NotMatchedBySource);
+    let no_source = nulls(source_width);
+    let mut found = Vec::new();
+    for (place, stored) in targets.iter().enumerate() {
+        let target = &stored.values;
+        run.find(&index, std::slice::from_ref(target), None, &mut found)?;
         let mut acted = false;
-        for &other in found {
+        for &other in &found {
             hit[other] = true;
             let pair = [Arc::clone(target), Arc::clone(&rows[other])];
             let around = Rows::new(&pair, None);
@@ -127,8 +128,8 @@ pub(super) fn merge(
             }
             change.act(action, place, target, &schema, run, &around)?;
         }
-        if found.is_empty() {
-            let pair = [Arc::clone(target), nulls(source_width)];
+        if found.is_empty() && looks_at_those_alone {
+            let pair = [Arc::clone(target), Arc::clone(&no_source)];
             let around = Rows::new(&pair, None);
             if let Some(action) = first(&[MergeClauseKind::NotMatchedBySource], &around)? {
                 change.act(action, place, target, &schema, run, &around)?;

@@ -246,10 +246,9 @@ impl Reader {
         path: &str,
         mistakes: &mut Vec<Mistake>,
     ) -> Value {
-        let location = format!("{path}{}", field.name);
         let mut wrong = |message: String| {
             mistakes.push(Mistake {
-                location: location.clone(),
+                location: format!("{path}{}", field.name),
                 message,
             });
             Value::Null
@@ -278,7 +277,8 @@ impl Reader {
                 wrong("Array specified for non-repeated field.".to_owned())
             }
             (_, wire) if matches!(field.element, Type::Struct(_)) => {
-                let values = self.record(wire, &field.fields, &format!("{location}."), mistakes);
+                let path = format!("{path}{}.", field.name);
+                let values = self.record(wire, &field.fields, &path, mistakes);
                 Value::Struct(values.into())
             }
             (_, wire) => match self

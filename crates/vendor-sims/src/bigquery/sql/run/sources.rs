@@ -12,6 +12,16 @@ use crate::bigquery::sql::from::nulls;
 use crate::bigquery::sql::plan::{Expr, Join, JoinKind, Relation, Source};
 use crate::bigquery::value::{Key, MICROS_PER_DAY, Row, Value};
 
+/// Rows by what a join asks of them.
+pub(crate) struct Index<'a> {
+    rows: &'a [Row],
+    equal: &'a [(Expr, Expr)],
+    rest: Option<&'a Expr>,
+    by_key: HashMap<Vec<Key>, Vec<usize>>,
+    /// All of them, where no key is asked for.
+    every: Vec<usize>,
+}
+
 impl Run<'_> {
     pub(super) fn from(
         &self,
@@ -71,50 +81,79 @@ impl Run<'_> {
         outer: Option<&Rows<'_>>,
     ) -> Result<Vec<Vec<usize>>, Refusal> {
         let first = tuples.first().map_or(0, Vec::len);
-        let mut index: HashMap<Vec<Key>, Vec<usize>> = HashMap::new();
-        let mut every = Vec::new();
-        if equal.is_empty() {
-            every = (0..rows.len()).collect();
-        } else {
-            for (place, row) in rows.iter().enumerate() {
-                let around = Rows {
-                    tuple: std::slice::from_ref(row),
-                    first,
-                    outer,
-                };
-                if let Some(key) = self.key(equal.iter().map(|(_, right)| right), &around)? {
-                    index.entry(key).or_default().push(place);
-                }
-            }
-        }
+        let index = self.index(rows, first, equal, rest, outer)?;
         let mut matches = Vec::with_capacity(tuples.len());
-        let mut pair: Tuple = Vec::new();
         for tuple in tuples {
-            let candidates: &[usize] = if equal.is_empty() {
-                &every
-            } else {
-                let around = Rows::new(tuple, outer);
-                match self.key(equal.iter().map(|(left, _)| left), &around)? {
-                    None => &[],
-                    Some(key) => index.get(&key).map_or(&[], Vec::as_slice),
-                }
-            };
-            let Some(rest) = rest else {
-                matches.push(candidates.to_vec());
-                continue;
-            };
             let mut found = Vec::new();
-            for &place in candidates {
-                pair.clear();
-                pair.extend(tuple.iter().cloned());
-                pair.push(Arc::clone(&rows[place]));
-                if self.holds(rest, &Rows::new(&pair, outer))? {
-                    found.push(place);
-                }
-            }
+            self.find(&index, tuple, outer, &mut found)?;
             matches.push(found);
         }
         Ok(matches)
+    }
+
+    /// Rows, to be found by tuples of so many sources before them.
+    pub(crate) fn index<'i>(
+        &self,
+        rows: &'i [Row],
+        first: usize,
+        equal: &'i [(Expr, Expr)],
+        rest: Option<&'i Expr>,
+        outer: Option<&Rows<'_>>,
+    ) -> Result<Index<'i>, Refusal> {
+        let mut index = Index {
+            rows,
+            equal,
+            rest,
+            by_key: HashMap::new(),
+            every: Vec::new(),
+        };
+        if equal.is_empty() {
+            index.every = (0..rows.len()).collect();
+            return Ok(index);
+        }
+        for (place, row) in rows.iter().enumerate() {
+            let around = Rows {
+                tuple: std::slice::from_ref(row),
+                first,
+                outer,
+            };
+            if let Some(key) = self.key(equal.iter().map(|(_, right)| right), &around)? {
+                index.by_key.entry(key).or_default().push(place);
+            }
+        }
+        Ok(index)
+    }
+
+    /// Puts the places of the rows that a tuple matches in `found`, in place of what is there.
+    pub(crate) fn find(
+        &self,
+        index: &Index<'_>,
+        tuple: &[Row],
+        outer: Option<&Rows<'_>>,
+        found: &mut Vec<usize>,
+    ) -> Result<(), Refusal> {
+        found.clear();
+        let candidates: &[usize] = if index.equal.is_empty() {
+            &index.every
+        } else {
+            let around = Rows::new(tuple, outer);
+            match self.key(index.equal.iter().map(|(left, _)| left), &around)? {
+                None => &[],
+                Some(key) => index.by_key.get(&key).map_or(&[], Vec::as_slice),
+            }
+        };
+        let Some(rest) = index.rest else {
+            found.extend_from_slice(candidates);
+            return Ok(());
+        };
+        for &place in candidates {
+            let mut pair = tuple.to_vec();
+            pair.push(Arc::clone(&index.rows[place]));
+            if self.holds(rest, &Rows::new(&pair, outer))? {
+                found.push(place);
+            }
+        }
+        Ok(())
     }
 
     /// The values of a key; none where one of them is null, which equals nothing.
