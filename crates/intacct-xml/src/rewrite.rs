@@ -170,8 +170,8 @@ impl Scratch {
     #[cfg(feature = "arrow")]
     #[inline(always)]
     pub(crate) fn push_start(&mut self, text: &[u8], len: usize) {
-        if let (0..=16, Some(chunk)) = (len, text.first_chunk::<16>()) {
-            window(&mut self.bytes, self.end)[..16].copy_from_slice(chunk);
+        if let (0..=32, Some(chunk)) = (len, text.first_chunk::<32>()) {
+            window(&mut self.bytes, self.end)[..32].copy_from_slice(chunk);
             self.end += len;
         } else {
             self.push(text.get(..len).unwrap_or_default());
@@ -194,36 +194,18 @@ impl Scratch {
         self.end += len;
     }
 
-    /// Appends a piece, the first so many bytes of a longer text in a form, and a byte if it is wanted:
-    /// as one step, because that is what a field of a record is.
-    #[inline(always)]
-    pub(crate) fn push_between<F: Form>(
-        &mut self,
-        before: &Piece,
-        (text, len): (&[u8], usize),
-        (behind, is_wanted): (u8, bool),
-    ) {
-        if let (0..=16, Some(chunk)) = (len, text.first_chunk::<16>()) {
-            let meant = (1_u64 << len) - 1;
-            let window = window(&mut self.bytes, self.end);
-            let place = before.bytes.len();
-            if block::places_of::<F>(Vector::new(*chunk)) & meant == 0 && place <= BLOCK {
-                if place <= BLOCK / 2 {
-                    window[..BLOCK / 2].copy_from_slice(&before.start[..BLOCK / 2]);
-                } else {
-                    window[..BLOCK].copy_from_slice(&before.start);
-                }
-                window[place..place + 16].copy_from_slice(chunk);
-                window[place + len] = behind;
-                self.end += place + len + usize::from(is_wanted);
-                return;
-            }
-        }
-        self.push_piece(before);
-        self.push_bytes_as::<F>(text.get(..len).unwrap_or_default());
-        if is_wanted {
-            self.push(&[behind]);
-        }
+    /// The memory behind the end, at least a window of it: what is written there counts once it is
+    /// [kept](Self::keep).
+    #[inline]
+    pub(crate) fn room(&mut self) -> &mut [u8] {
+        window(&mut self.bytes, self.end);
+        self.bytes.get_mut(self.end..).unwrap_or_default()
+    }
+
+    /// So many bytes were written to the [room](Self::room).
+    #[inline]
+    pub(crate) fn keep(&mut self, bytes: usize) {
+        self.end = self.bytes.len().min(self.end + bytes);
     }
 
     #[inline(always)]
@@ -312,6 +294,41 @@ impl Scratch {
         }
         changes
     }
+}
+
+/// What [`write_between`] needs of the room.
+const BETWEEN: usize = BLOCK + 2 * Vector::LANES + 1;
+
+/// Writes a piece, the first so many bytes of a longer text, and a byte if it is wanted, and says how long
+/// that is: as one step, because that is what a field of a record is. Nothing, if one of them is too long
+/// for that or the text, written in the form, may change, or the room is too small.
+#[inline(always)]
+pub(crate) fn write_between<F: Form>(
+    room: &mut [u8],
+    before: &Piece,
+    (text, len): (&[u8], usize),
+    (behind, is_wanted): (u8, bool),
+) -> Option<usize> {
+    let room = room.first_chunk_mut::<BETWEEN>()?;
+    let text = text.first_chunk::<32>()?;
+    let place = before.bytes.len();
+    if place > BLOCK || len > text.len() {
+        return None;
+    }
+    let (first, second) = text.split_at(Vector::LANES);
+    let doubts = block::places_in_doubt::<F>(Vector::new(array(first)))
+        | block::places_in_doubt::<F>(Vector::new(array(second))) << Vector::LANES;
+    if doubts & ((1 << len) - 1) != 0 {
+        return None;
+    }
+    if place <= BLOCK / 2 {
+        room[..BLOCK / 2].copy_from_slice(&before.start[..BLOCK / 2]);
+    } else {
+        room[..BLOCK].copy_from_slice(&before.start);
+    }
+    room[place..place + text.len()].copy_from_slice(text);
+    room[place + len] = behind;
+    Some(place + len + usize::from(is_wanted))
 }
 
 /// The place that the next block is written to.

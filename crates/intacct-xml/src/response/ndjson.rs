@@ -6,7 +6,7 @@ use super::predict::Block;
 use super::target::{DataStart, RecordEnd, RecordTarget};
 use super::tree::{Element, Tree};
 use crate::error::Error;
-use crate::rewrite::{Json, Piece, Scratch};
+use crate::rewrite::{Json, Piece, Scratch, write_between};
 
 /// Writes every record as one line of JSON (newline-delimited JSON, RFC 8259 texts).
 ///
@@ -137,15 +137,17 @@ impl RecordTarget for NdjsonLines {
         }
         for record in 0..block.len() {
             let start = self.lines.len();
-            for (field, text, len) in block.fields(record) {
-                let Some(key) = self.keys.get(field) else {
-                    continue;
-                };
-                // Whether a field is empty is not to be predicted, so there is no branch on it.
-                let is_text = len > 0;
-                let before = if is_text { &key.before } else { &key.null };
-                self.lines
-                    .push_between::<Json>(before, (text, len), (b'"', is_text));
+            let mut field = 0;
+            while field < self.keys.len() {
+                let short = block.short_texts(record, field);
+                let (members, bytes) = write_members(self.lines.room(), short, &self.keys[field..]);
+                self.lines.keep(bytes);
+                field += members;
+                if let (Some(key), Some(text)) = (self.keys.get(field), block.shown(record, field))
+                {
+                    key.push_member(&mut self.lines, text);
+                }
+                field += 1;
             }
             close_object(&mut self.lines, start);
             self.lines.push(b"\n");
@@ -163,6 +165,45 @@ impl RecordTarget for NdjsonLines {
         }
         Ok(end)
     }
+}
+
+impl Key {
+    fn push_member(&self, out: &mut Scratch, text: &[u8]) {
+        if text.is_empty() {
+            out.push_piece(&self.null);
+            return;
+        }
+        out.push_piece(&self.before);
+        out.push_bytes_as::<Json>(text);
+        out.push(b"\"");
+    }
+}
+
+/// Writes members as long as they are short and stand in a text as they are: how many, and their bytes.
+#[inline(never)]
+fn write_members<'t>(
+    room: &mut [u8],
+    texts: impl Iterator<Item = Option<(&'t [u8], usize)>>,
+    keys: &[Key],
+) -> (usize, usize) {
+    let all = room.len();
+    let mut room = room;
+    let mut members = 0;
+    for (text, key) in texts.zip(keys) {
+        members += 1;
+        let Some((text, len)) = text else {
+            continue;
+        };
+        // Whether a field is empty is not to be predicted, so there is no branch on it.
+        let before = if len > 0 { &key.before } else { &key.null };
+        let Some(written) = write_between::<Json>(room, before, (text, len), (b'"', len > 0))
+        else {
+            members -= 1;
+            break;
+        };
+        room = room.get_mut(written..).unwrap_or_default();
+    }
+    (members, all - room.len())
 }
 
 /// Turns members, each with a comma before it, into an object.

@@ -12,8 +12,18 @@
 //!                    next `<`                decoded aside
 //! ```
 //!
-//! Between two literals only the value is looked at, 16 bytes at a time, for whatever may end it or
+//! Between two literals only the value is looked at, 32 bytes at a time, for whatever may end it or
 //! change it. No name is looked up: which field a value belongs to follows from its place.
+//!
+//! Where a field begins is known only when the one before it has been found to its end, so a processor
+//! that follows one record after the other mostly waits. Therefore two records are followed field by
+//! field in turn, the second some thirty records further on, where a start tag of the record was found:
+//!
+//! ```text
+//!   <data> <V>…</V><V>…</V> … <V>…</V> <V>…</V><V>…</V> … <V>…</V> <V>…
+//!          └──── near: 1, 3, 5, … ───┘ └──── far: 2, 4, 6, … ────┘
+//!                                      ↑ a guess, until near ends exactly here
+//! ```
 //!
 //! A record that leaves fields out is followed from element to element: behind a literal that does
 //! not fit, the element that stands there is looked for among the later fields of the layout. Fields
@@ -30,6 +40,9 @@
 //!   for a character that XML forbids.
 //! - The markup is UTF-8 because it is the layout's, and a text beyond ASCII is checked to be UTF-8.
 //! - A record is handed over only when its end tag was seen, so there is nothing to take back.
+//! - The far records begin at what may be no start tag at all but a piece of a comment. They are handed
+//!   over only once everything before them has been read and ended right there, and then they are what
+//!   following them from there would have given.
 //!
 //! # When it declines
 //!
@@ -42,13 +55,16 @@ mod block;
 mod layout;
 mod literal;
 mod matcher;
+mod plain;
+mod run;
 
 pub(super) use self::block::Checked;
 pub use self::block::{Block, Value};
 
 use self::layout::{Gaps, Layout};
-pub(super) use self::matcher::Limits;
-use self::matcher::{LANES, Matcher};
+use self::matcher::Matcher;
+use self::plain::LOOK;
+pub(super) use self::run::Limits;
 use super::tape::Tape;
 
 /// The layout of the records last seen, if they had one.
@@ -70,6 +86,11 @@ pub(super) struct Matched {
 }
 
 impl Predictor {
+    /// The window is another one than before, or its contents have moved.
+    pub(super) fn begin_window(&mut self) {
+        self.matcher.forget_window();
+    }
+
     /// Matches records from here on, as many as are handed over at once.
     pub(super) fn matched(
         &mut self,
@@ -78,17 +99,18 @@ impl Predictor {
         limits: Limits,
     ) -> Option<Matched> {
         let layout = self.layout.as_ref()?;
-        if limits.text_bytes < LANES {
+        if limits.text_bytes < LOOK {
             // One look may then be too much.
             return None;
         }
         self.matcher.fill(layout, window, from, limits);
-        let records = self.matcher.starts.len() as u64;
+        let run = &self.matcher.near;
+        let records = run.records() as u64;
         (records > 0).then(|| Matched {
-            begin: self.matcher.begin,
-            end: self.matcher.end,
+            begin: run.begin,
+            end: run.end(),
             records,
-            elements: self.matcher.fields + records,
+            elements: run.fields + records,
         })
     }
 
@@ -102,9 +124,9 @@ impl Predictor {
         Some(Block {
             layout: self.layout.as_ref()?,
             text,
-            decoded: &self.matcher.decoded,
-            spans: &self.matcher.spans,
-            starts: &self.matcher.starts,
+            decoded: &self.matcher.near.decoded,
+            spans: self.matcher.near.spans(),
+            starts: &self.matcher.near.starts,
             hidden: &[],
             ordinal,
             position,
@@ -139,7 +161,12 @@ impl Predictor {
         if names.len() > MOST_FIELDS {
             return;
         }
-        if let Some(layout) = Layout::new(name, names, Gaps::of(record.as_bytes())) {
+        let gaps = Gaps::of(record.as_bytes());
+        if known.is_some_and(|layout| layout.is_of(&names, gaps)) {
+            // It declined for what was in the record, not for its layout.
+            return;
+        }
+        if let Some(layout) = Layout::new(name, names, gaps) {
             self.layout = Some(layout);
         }
     }

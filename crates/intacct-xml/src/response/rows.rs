@@ -115,12 +115,12 @@ impl<'a> Row<'a> {
         match self.0 {
             Cells::Block(texts, record) => {
                 let checked = *texts.checked.get_or_init(|| texts.block.checked());
-                let names = texts.block.names();
-                for (field, text) in texts.block.checked_fields(record, checked) {
-                    // Whether a field is empty is not to be predicted, so there is no branch on it.
-                    let text = Some(text).filter(|text| !text.is_empty());
-                    each(names.get(field).map_or("", String::as_str), text);
-                }
+                texts
+                    .block
+                    .each_checked_field(record, checked, |name, text| {
+                        // Whether a field is empty is not to be predicted, so there is no branch on it.
+                        each(name, Some(text).filter(|text| !text.is_empty()));
+                    });
             }
             Cells::Buffer(buffer) => {
                 for field in &buffer.fields {

@@ -208,6 +208,7 @@ impl ResponseReader {
     /// Reads what can be read of a window; says how much of it is not needed any more.
     fn advance(&mut self, window: &[u8], target: &mut dyn RecordTarget) -> Result<usize, Error> {
         self.begin(target)?;
+        self.predictor.begin_window();
         let mut at = 0;
         if self.progress.stage == Stage::Head {
             let Some(end) = self.find_data(window) else {

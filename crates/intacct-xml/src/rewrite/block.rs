@@ -116,8 +116,10 @@ pub(super) fn load(source: &[u8; SOURCE]) -> [Vector; 4] {
 
 /// The places in a vector that change, or may.
 #[inline(always)]
-pub(super) fn places_of<F: Form>(vector: Vector) -> u64 {
-    F::changes(vector).or(vector.is(0xEF)).bits()
+pub(super) fn places_in_doubt<F: Form>(vector: Vector) -> u64 {
+    let from_space = vector.0 - u8x16::splat(b' ');
+    let last = from_space.max(u8x16::splat(LAST)).simd_eq(from_space);
+    F::marks(vector).or(Lanes(last)).bits()
 }
 
 /// The places in a block that have to change, the first in the lowest bit.

@@ -1,7 +1,7 @@
 //! Records that fit a layout, handed over together.
 
 use super::layout::Layout;
-use super::matcher::MOST_RECORDS;
+use super::run::MOST_RECORDS;
 use crate::error::Error;
 use crate::response::tape::twice_at_most;
 use crate::response::target::{RecordEnd, RecordTarget};
@@ -56,6 +56,15 @@ pub(super) struct Span {
 }
 
 const DECODED: u32 = 1 << 31;
+
+impl<'a> Checked<'a> {
+    #[inline(never)]
+    fn decoded_at(self, span: Span) -> &'a str {
+        let start = (span.start & !DECODED) as usize;
+        let text = self.decoded.get(start..start + span.len as usize);
+        text.unwrap_or_default()
+    }
+}
 
 impl Span {
     pub(super) const ABSENT: Self = Self {
@@ -148,25 +157,32 @@ impl<'a> Block<'a> {
     /// A field's texts, by record; `None` for empty and absent ones alike. They are UTF-8.
     #[inline]
     pub fn texts(&self, field: usize) -> impl Iterator<Item = Option<&'a [u8]>> {
-        self.starts_of_texts(field).map(|(text, len)| match len {
-            0 => None,
-            _ => text.get(..len),
+        let block = *self;
+        let is_shown = !self.hidden.contains(&field);
+        let rows = self.spans.chunks_exact(self.layout.len());
+        rows.take(self.len()).map(move |row| {
+            let span = row
+                .get(field)
+                .copied()
+                .filter(|span| is_shown && span.text_len() > 0)?;
+            Some(block.bytes_at(span))
         })
     }
 
     /// A field's texts, by record, each at the start of what stands behind it, and its length: 0 for
     /// empty and absent ones alike.
+    #[cfg(feature = "arrow")]
     #[inline(always)]
     pub(in crate::response) fn starts_of_texts(
         &self,
         field: usize,
     ) -> impl Iterator<Item = (&'a [u8], usize)> {
         let block = *self;
-        let hidden = self.hidden.contains(&field);
+        let is_shown = !self.hidden.contains(&field);
         let rows = self.spans.chunks_exact(self.layout.len());
         rows.take(self.len()).map(move |row| {
             let span = row.get(field).copied().unwrap_or(Span::ABSENT);
-            let len = if hidden { 0 } else { span.text_len() };
+            let len = if is_shown { span.text_len() } else { 0 };
             (block.from(span), len)
         })
     }
@@ -189,6 +205,46 @@ impl<'a> Block<'a> {
         })
     }
 
+    /// What a record shows of a field: its text, which may be empty, or nothing if it does not have it.
+    pub(in crate::response) fn shown(&self, record: usize, field: usize) -> Option<&'a [u8]> {
+        let span = self.row(record).get(field).copied()?;
+        let is_shown = span != Span::ABSENT && !self.hidden.contains(&field);
+        is_shown.then(|| self.bytes_at(span))
+    }
+
+    /// A record's texts from a field on, each at the start of what stands behind it, and its length, as
+    /// in [`starts_of_texts`](Self::starts_of_texts); `None` where the record does not have the field, and
+    /// nothing at all behind the first that is decoded.
+    #[inline(always)]
+    pub(in crate::response) fn short_texts(
+        &self,
+        record: usize,
+        field: usize,
+    ) -> impl Iterator<Item = Option<(&'a [u8], usize)>> {
+        let all = if self.hidden.is_empty() {
+            self.row(record)
+        } else {
+            &[]
+        };
+        let text = self.text;
+        all.get(field..)
+            .unwrap_or_default()
+            .iter()
+            .map_while(move |span| {
+                if span.len == u32::MAX {
+                    return Some(None);
+                }
+                Some(Some((text.get(span.start as usize..)?, span.len as usize)))
+            })
+    }
+
+    fn row(&self, record: usize) -> &'a [Span] {
+        let fields = self.layout.len();
+        self.spans
+            .get(record * fields..(record + 1) * fields)
+            .unwrap_or_default()
+    }
+
     /// How many records have a field, be it empty.
     pub fn occurrences(&self, field: usize) -> usize {
         (0..self.len())
@@ -205,28 +261,27 @@ impl<'a> Block<'a> {
         }
     }
 
-    /// A record's fields that are not absent, in order: their places in the layout, and their texts.
+    /// Calls back with a record's fields that are not absent, in order: their names, and their texts.
     #[inline(always)]
-    pub(in crate::response) fn checked_fields(
+    pub(in crate::response) fn each_checked_field(
         &self,
         record: usize,
         checked: Checked<'a>,
-    ) -> impl Iterator<Item = (usize, &'a str)> {
-        let fields = self.layout.len();
-        let row = self.spans.get(record * fields..(record + 1) * fields);
-        let hidden = self.hidden;
-        let spans = row.unwrap_or_default().iter().enumerate();
-        spans.filter_map(move |(field, &span)| {
-            let is_shown = hidden.is_empty() || !hidden.contains(&field);
-            let start = (span.start & !DECODED) as usize;
-            let whole = if span.start < DECODED {
-                checked.text
-            } else {
-                checked.decoded
+        mut each: impl FnMut(&'a str, &'a str),
+    ) {
+        let fields = self.names().iter().zip(self.row(record)).enumerate();
+        for (field, (name, span)) in fields {
+            if *span == Span::ABSENT || (!self.hidden.is_empty() && self.hidden.contains(&field)) {
+                continue;
+            }
+            // Decoded texts stand where no text of an answer does.
+            let (start, len) = (span.start as usize, span.len as usize);
+            let text = match checked.text.get(start..start + len) {
+                Some(text) => text,
+                None => checked.decoded_at(*span),
             };
-            let text = || whole.get(start..start + span.text_len());
-            (is_shown && span != Span::ABSENT).then(|| (field, text().unwrap_or_default()))
-        })
+            each(name, text);
+        }
     }
 
     #[inline]

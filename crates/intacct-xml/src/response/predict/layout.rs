@@ -3,6 +3,8 @@
 use std::collections::{HashMap, HashSet};
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use memchr::memmem::Finder;
+
 use super::literal::Literal;
 
 /// The names of a record and of its fields in order, and every piece of markup between two values.
@@ -11,21 +13,32 @@ pub(super) struct Layout {
     id: u64,
     record: String,
     names: Vec<String>,
+    /// The white space before the first field, between two, and behind the last.
+    gaps: [Box<[u8]>; 3],
     places: HashMap<String, usize>,
     /// `<RECORD>`.
     pub(super) begin: Literal,
+    /// Finds `<RECORD>`.
+    pub(super) start: Finder<'static>,
     /// `<RECORD>`, the white space behind it, and `<FIRST`.
     pub(super) first: Literal,
     /// `</RECORD>`.
     pub(super) end: Literal,
-    /// By field: `</FIELD>`, white space and `<NEXT`; behind the last field `</RECORD>`.
-    pub(super) behind_value: Vec<Literal>,
-    /// The same without `</FIELD>`, as it stands behind `<FIELD/>`.
-    pub(super) behind_empty: Vec<Literal>,
+    /// By field.
+    pub(super) behind: Vec<Behind>,
     /// By field: `<FIELD`.
     pub(super) open: Vec<Literal>,
     /// By field: `</FIELD>`.
     pub(super) close: Vec<Literal>,
+}
+
+/// What is expected behind a field.
+#[derive(Debug)]
+pub(super) struct Behind {
+    /// `</FIELD>`, white space and `<NEXT`; behind the last field `</RECORD>`.
+    pub(super) value: Literal,
+    /// The same without `</FIELD>`, as it stands behind `<FIELD/>`.
+    pub(super) empty: Literal,
 }
 
 /// The white space in a record.
@@ -47,24 +60,27 @@ impl Layout {
         let open = |name: &str| ["<", name].concat();
         let close = |name: &str| ["</", name, ">"].concat();
         let begin = ["<", record, ">"].concat();
-        let behind = |index: usize| match names.get(index + 1) {
+        let next = |index: usize| match names.get(index + 1) {
             Some(next) => [gaps.between, open(next).as_bytes()].concat(),
             None => [gaps.behind_last, close(record).as_bytes()].concat(),
         };
-        let behind_value = |(index, name): (usize, &String)| {
-            Literal::new(&[close(name).as_bytes(), &behind(index)].concat())
+        let behind = |(index, name): (usize, &String)| {
+            let next = next(index);
+            Behind {
+                value: Literal::new(&[close(name).as_bytes(), &next].concat()),
+                empty: Literal::new(&next),
+            }
         };
         let first = names.first().map(|name| open(name)).unwrap_or_default();
         Some(Self {
             id: NEXT.fetch_add(1, Ordering::Relaxed),
             record: record.to_owned(),
+            gaps: [gaps.before_first, gaps.between, gaps.behind_last].map(Into::into),
             begin: Literal::new(begin.as_bytes()),
+            start: Finder::new(begin.as_bytes()).into_owned(),
             first: Literal::new(&[begin.as_bytes(), gaps.before_first, first.as_bytes()].concat()),
             end: Literal::new(close(record).as_bytes()),
-            behind_value: names.iter().enumerate().map(behind_value).collect(),
-            behind_empty: (0..names.len())
-                .map(|index| Literal::new(&behind(index)))
-                .collect(),
+            behind: names.iter().enumerate().map(behind).collect(),
             open: names
                 .iter()
                 .map(|name| Literal::new(open(name).as_bytes()))
@@ -97,6 +113,17 @@ impl Layout {
 
     pub(super) fn place(&self, name: &str) -> Option<usize> {
         self.places.get(name).copied()
+    }
+
+    /// Whether a layout of the same record with these fields and gaps would be the same.
+    pub(super) fn is_of(&self, names: &[String], gaps: Gaps<'_>) -> bool {
+        let [before_first, between, behind_last] = &self.gaps;
+        let own = Gaps {
+            before_first,
+            between,
+            behind_last,
+        };
+        self.names == names && own == gaps
     }
 
     /// The fields of a record that did not fit in their order, and those of this layout that it does
