@@ -40,7 +40,7 @@ pub trait Sink: Debug + Send + Sync {
     /// It saves time and promises nothing: [`Sink::write`] of the same batch may come next, or later in
     /// another process, or never, and has the same effect without it.
     /// One batch of a stream is staged at a time, in the order in which they are written, and the next
-    /// only once the one before it is being written. Where staging fails, the batch is not written, and
+    /// only once the one before it is being written, or waits for nothing but its turn. Where staging fails, the batch is not written, and
     /// those before it are. Batches of other streams may be staged and written meanwhile; what comes
     /// from the spool because the sink was away is not staged.
     async fn stage(&self, batch: &Batch) -> Result<()> {
