@@ -45,8 +45,9 @@ fn a_reader_holds_a_piece_and_a_record() {
     );
 }
 
-/// What a reader keeps beside the answer: the layout, and where the values of a piece stand.
-const LAYOUT_AND_PLACES: u64 = 96 << 10;
+/// What a reader keeps beside the answer: the layout, and where the values of a piece stand, of two runs of
+/// records.
+const LAYOUT_AND_PLACES: u64 = 112 << 10;
 
 fn allocates_nothing_for_a_record<R: Record>(form: PageForm) {
     let mut ours = Ours::default();

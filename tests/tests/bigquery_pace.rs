@@ -32,7 +32,7 @@ use vendor_sims::bigquery::{Limits, RunningSimulator};
 
 const PAGE: usize = 2_000;
 /// Every merge asks BigQuery a few times, so batches are large; the first and the last have nothing beside them.
-const BATCH: usize = 25_000;
+const BATCH: usize = 20_000;
 const TEXTS: usize = 20;
 const LATENCY: Duration = Duration::from_millis(50);
 
