@@ -12,7 +12,7 @@
 //! somebody else written the batch since, the merge's id would tell. The staging table goes while the mark is
 //! made; who then has to write the batch again, because the mark was not, loads it again and finds the merge.
 //!
-//! The ids of load and merge are functions of the batch's id and of how often it was written before, so that
+//! The ids of load and merge are functions of the dataset, the batch's id and how often it was written before, so that
 //! a second process, and one that was cut off from BigQuery, find the first one's jobs instead of beginning
 //! others. Each row carries [its place in the order of all](super::table::VERSION), and the merge changes no row
 //! that is later: also a merge that ran twice would leave what one leaves.

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
+use sync_core::id::Hasher;
 use sync_core::{Error, ErrorKind, Result};
 use tokio::sync::OnceCell;
 
@@ -12,7 +13,7 @@ use super::names;
 use super::options::BigQuerySinkOptions;
 use super::request::Request;
 use super::resource;
-use crate::client::names::{JobId, TableRef};
+use crate::client::names::{DatasetRef, JobId, TableRef};
 use crate::client::{BigQuery, Job, LoadJob, QueryJob, Row, Submitted};
 use crate::{ErrorKind as ClientKind, JobTrouble, Reason};
 
@@ -165,7 +166,7 @@ impl Warehouse {
         let failed = while_doing("a job cannot be run");
         let mut failures = 0;
         for number in 0..MOST_IDS {
-            let id = numbered(id, number)?;
+            let id = numbered(&self.options.dataset, id, number)?;
             let (existed, ended) = match work.submit(client, &id).await {
                 Ok(Submitted { job, existed, .. }) => match job.outcome() {
                     Some(outcome) => (existed, outcome.map(|()| job)),
@@ -198,7 +199,7 @@ impl Warehouse {
     /// What became of a job: none where BigQuery does not know it.
     pub(super) async fn job(&self, id: &str) -> Result<Option<Job>> {
         let jobs = self.jobs().await?.jobs();
-        let id = numbered(id, 0)?;
+        let id = numbered(&self.options.dataset, id, 0)?;
         match jobs.get(&id).await {
             Ok(job) => Ok(Some(job)),
             Err(error) if error.reason() == Reason::NotFound => Ok(None),
@@ -224,11 +225,20 @@ fn is_before(job: &Job, made_at: Option<i64>) -> bool {
     }
 }
 
-/// The id with its number: the first has none.
-fn numbered(id: &str, number: u32) -> Result<JobId> {
+/// The id with what tells the dataset from others, because jobs have their ids to the project, and with its
+/// number: the first has none.
+fn numbered(dataset: &DatasetRef, id: &str, number: u32) -> Result<JobId> {
+    /// Enough digits for all datasets of a project.
+    const DIGITS: usize = 12;
+    let name = dataset.to_string();
+    let tag = Hasher::new("bigquery dataset")
+        .part(name.as_bytes())
+        .digest();
+    let tag = tag.to_string();
+    let tag = tag.get(..DIGITS).unwrap_or(&tag);
     let id = match number {
-        0 => id.to_owned(),
-        number => format!("{id}_g{number}"),
+        0 => format!("{id}_{tag}"),
+        number => format!("{id}_{tag}_g{number}"),
     };
     JobId::new(id).map_err(while_doing("a job cannot have this id"))
 }

@@ -9,6 +9,17 @@ use sync_core::{DeleteMode, ErrorKind, Landed, Operation, RejectionClass, Sink a
 use crate::world::{World, batch, deletes, of, placed, vendor};
 
 #[tokio::test]
+async fn two_datasets_of_a_project_each_get_the_batch() {
+    let world = World::of_vendors().await;
+    let beside = world.beside().await;
+    let first = batch(&vendor(), (0, 0), &[("1", "Ada", 1)]);
+    world.write(&first).await;
+    assert_eq!(beside.sink.lookup(&first.id()).await.unwrap(), Landed::No);
+    beside.write(&first).await;
+    assert_eq!(beside.vendors().await, ["1|Ada|0.01|false"]);
+}
+
+#[tokio::test]
 async fn a_batch_is_written_once_however_often_it_comes() {
     let world = World::of_vendors().await;
     let first = batch(

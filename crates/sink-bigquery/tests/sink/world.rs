@@ -92,6 +92,27 @@ impl World {
         }
     }
 
+    /// A second dataset of the same project, with the tables of [`vendor`].
+    pub(crate) async fn beside(&self) -> Self {
+        let name = format!("{}_beside", self.dataset.dataset_id);
+        let dataset = DatasetRef::new(
+            ProjectId::new("demo").unwrap(),
+            DatasetId::new(name).unwrap(),
+        );
+        let made = Dataset::new(dataset.clone(), Location::new("EU").unwrap());
+        self.client.datasets().insert(&made).await.unwrap();
+        let options =
+            BigQuerySinkOptions::new(dataset.clone()).clock(Arc::new(ManualClock::at(BEGINNING)));
+        let beside = Self {
+            sink: BigQuerySink::new(self.client.clone(), options),
+            dataset,
+            client: self.client.clone(),
+            simulator: None,
+        };
+        beside.prepare(&vendor()).await;
+        beside
+    }
+
     pub(crate) async fn prepare(&self, stream: &StreamDescriptor) {
         let plan = self.sink.plan(stream).await.unwrap();
         self.sink.prepare(&plan).await.unwrap();
